@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Runs the tests: every function `test_*` of every `tests/**/test_*.py`, its name printed as a sentence.
+
+usage: python3 run_tests.py [WORD ...] [--long] [--quiet]
+
+A WORD keeps only the tests whose file or name contains it. A test is a plain function that throws when the promise in its name does not
+hold; raising `tests.kit.Skip` says why it could not be tried here. --long adds the costly modes. Ends with the line `N passed, N failed`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).resolve().parent
+SLOW_S = 2.0        # a test slower than this says how long it took
+
+
+def load(path: Path) -> ModuleType:
+    """Import one test file under its dotted name, so that tests may import `tests.kit`."""
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"cannot import {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def tests_of(path: Path, words: list[str]) -> Iterator[tuple[str, Callable[[], None]]]:
+    """(sentence, function) of each test in a file that every word of the command line fits."""
+    place = str(path.relative_to(ROOT))
+    module = load(path)
+    for name, function in vars(module).items():
+        if name.startswith("test_") and callable(function) and all(w in place or w in name for w in words):
+            yield name.removeprefix("test_").replace("_", " "), function
+
+
+def main(argv: list[str]) -> int:
+    """Run what the arguments name; 0 when nothing failed."""
+    sys.path.insert(0, str(ROOT))
+    kit = importlib.import_module("tests.kit")
+    kit.LONG = "--long" in argv
+    quiet = "--quiet" in argv
+    words = [a for a in argv if not a.startswith("--")]
+    passed = failed = skipped = 0
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        if not quiet:
+            print(path.relative_to(ROOT))
+        for sentence, function in tests_of(path, words):
+            started = time.perf_counter()
+            try:
+                function()
+                passed += 1
+                verdict = "ok  "
+            except kit.Skip as why:
+                skipped += 1
+                verdict, sentence = "skip", f"{sentence}: {why}"
+            except Exception:
+                failed += 1
+                verdict = "FAIL"
+                print(traceback.format_exc(), file=sys.stderr)
+            took = time.perf_counter() - started
+            if not quiet or verdict == "FAIL":
+                print(f"  {verdict} {sentence}" + (f" ({took:.1f} s)" if took > SLOW_S else ""), flush=True)
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

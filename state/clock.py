@@ -1,0 +1,38 @@
+"""Time as an argument: the one place that reads the machine's clocks. Nothing else in state, skills, fleet (server side) or router does.
+
+Durations use `monotonic()`; dates (deadline, retry time) are wall time in seconds since the epoch, shown as RFC 3339 with milliseconds.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+
+
+class Clock:
+    """The machine's clocks. A simulator passes an object with the same two methods."""
+
+    def wall(self) -> float:
+        """Seconds since the epoch, UTC. May jump."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment. Never goes back, means nothing in another process."""
+        return time.monotonic()
+
+
+def iso(wall: float) -> str:
+    """RFC 3339 in UTC with milliseconds, such as `2026-01-31T09:30:00.125Z`."""
+    whole = int(wall)
+    return f"{_whole_second(whole)}.{int((wall - whole) * 1000):03d}Z"
+
+
+_last_second: tuple[int, str] = (-1, "")
+
+
+def _whole_second(second: int) -> str:
+    """Formatting a second is costlier than the rest of a history entry, and a busy server asks for the same one thousands of times."""
+    global _last_second
+    if _last_second[0] != second:
+        _last_second = (second, datetime.fromtimestamp(second, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S"))
+    return _last_second[1]
