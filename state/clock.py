@@ -6,7 +6,7 @@ Durations use `monotonic()`; dates (deadline, retry time) are wall time in secon
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 
 class Clock:
@@ -23,8 +23,8 @@ class Clock:
 
 def iso(wall: float) -> str:
     """RFC 3339 in UTC with milliseconds, such as `2026-01-31T09:30:00.125Z`."""
-    whole = int(wall)
-    return f"{_whole_second(whole)}.{int((wall - whole) * 1000):03d}Z"
+    second, ms = divmod(int(wall * 1000 + 0.5), 1000)
+    return f"{_whole_second(second)}.{ms:03d}Z"
 
 
 _last_second: tuple[int, str] = (-1, "")
@@ -34,5 +34,5 @@ def _whole_second(second: int) -> str:
     """Formatting a second is costlier than the rest of a history entry, and a busy server asks for the same one thousands of times."""
     global _last_second
     if _last_second[0] != second:
-        _last_second = (second, datetime.fromtimestamp(second, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S"))
+        _last_second = (second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S"))
     return _last_second[1]

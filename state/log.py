@@ -1,6 +1,7 @@
 """Structured log: one JSON object a line on stderr, so that stdout stays for what a command answers.
 
-Values are facts (ids, counts, durations in seconds), never secrets, inputs or outputs of jobs. Logging never raises and never blocks on anything but stderr.
+Values are facts (ids, counts, durations in seconds), never secrets, inputs or outputs of jobs. Logging never raises and never blocks on
+anything but stderr.
 """
 
 from __future__ import annotations

@@ -1,0 +1,101 @@
+"""The narrow waist between the store and what keeps it: about ten verbs that every engine offers, and what each promises.
+
+`FileEngine` (`state/files.py`) keeps a data folder, `MemoryEngine` (`state/memory.py`) keeps nothing beyond its own life. One contract suite,
+`tests/state/test_contract.py`, runs on all of them. An engine knows records and units, not what they are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from state.errors import Fault
+from state.finished import Row
+from state.projection import Event
+from state.records import Job, Worker
+
+Key = tuple[str, str]                           # scope and idempotency key
+KeyUse = tuple[str, str, float, int]            # job id, sha256 of the body, wall time, HTTP status of the first answer
+
+
+class Recovered(NamedTuple):
+    """What a start finds: the live records, the idempotency keys still remembered, and the newest seq and job id."""
+
+    jobs: dict[str, Job]
+    workers: dict[str, Worker]
+    keys: dict[Key, KeyUse]
+    seq: int
+    newest_id: str
+
+
+class Unit:
+    """All changes of one request, duty or message: they reach the disk together or not at all."""
+
+    __slots__ = ("at", "before_jobs", "before_workers", "changes", "events", "jobs", "seq", "workers")
+
+    def __init__(self, seq: int, at: float) -> None:
+        self.seq = seq
+        self.at = at
+        self.before_jobs: dict[str, Job | None] = {}
+        self.before_workers: dict[str, Worker | None] = {}
+        self.events: list[tuple[str, Event]] = []
+        self.changes: list[Any] = []                       # as journaled: ["job", raw], ["job+", id, delta], ["worker", raw], ["event", id, raw], ...
+        self.jobs: dict[str, Job | None] = {}              # records after the unit; None: gone from memory
+        self.workers: dict[str, Worker | None] = {}
+
+
+class Ticket:
+    """A commit under way. `ended` turns true when its units are on disk, or will never be (`fault`)."""
+
+    __slots__ = ("ended", "fault")
+
+    def __init__(self, ended: bool = True, fault: Fault | None = None) -> None:
+        self.ended = ended
+        self.fault = fault
+
+
+class Engine(Protocol):
+    """Keeps what the store tells it. Verbs marked (blocking) are called on helper threads, all others on the loop."""
+
+    def attach(self, jobs: Callable[[str], Job | None], workers: Callable[[str], Worker | None],
+               all_keys: Callable[[], dict[Key, KeyUse]]) -> None:
+        """Where to look up current records when files are written."""
+
+    def recover(self) -> Recovered:
+        """Everything committed so far; the engine takes commits afterwards. Raises `journal.Damage` rather than guess."""
+
+    def commit(self, units: list[Unit]) -> Ticket:
+        """Make the units durable, in order. An engine may split them between units, never inside one."""
+
+    def needs_image(self, job: Job) -> bool:
+        """True if the next change of this job must be journaled whole."""
+
+    def tick(self, now: float) -> float:
+        """Do a slice of housekeeping; seconds until the next one is due."""
+
+    def evictable(self, now: float) -> list[str]:
+        """Ids of ended jobs that may leave memory: their file is in place and they have been seen long enough."""
+
+    def refusal(self) -> Fault | None:
+        """Why new submissions are refused at the moment: storage_unavailable, disk_low or slow_down; None if they are not."""
+
+    def read_finished(self, job_id: str) -> Job | None:
+        """A job that has left memory (blocking)."""
+
+    def page_finished(self, before: str, limit: int, wanted: Callable[[Row], bool], skip: Callable[[str], bool]) -> tuple[list[Row], str | None]:
+        """Rows of finished jobs, newest first (blocking)."""
+
+    def pending_events(self, job_id: str) -> list[Event]:
+        """Events of a job that `read_events` may not return yet."""
+
+    def read_events(self, job_id: str) -> list[Event]:
+        """Events of a job that are in its file (blocking)."""
+
+    def audit(self, line: dict[str, Any]) -> None:
+        """Note an illegal move that somebody attempted."""
+
+    def status(self, now: float) -> dict[str, Any]:
+        """Figures for operators: lag, journal size, last checkpoint, what is refused."""
+
+    def close(self) -> None:
+        """Leave everything so that the next start is fast."""

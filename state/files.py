@@ -1,0 +1,332 @@
+"""The file engine: a data folder that one process holds. Order of things: journal first (that is the acknowledgement), files after.
+
+    data/LOCK  data/VERSION  data/journal/  data/jobs/  data/workers/  data/events/  data/checkpoint*.json*  data/audit.jsonl
+
+Recovery: checkpoint file, or every document where that file is missing; then replay of later units. A document that is newer than the
+checkpoint or does not parse is ignored if the journal holds its image, and is damage otherwise. A commit that fails is cut off and refused
+until a probe write succeeds; if the cut itself fails nobody knows what is on the disk, and the process must exit (`Fatal`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from state import checkpoints
+from state.clock import Clock, iso
+from state.disk import Disk
+from state.engine import Key, KeyUse, Recovered, Ticket, Unit
+from state.errors import DiskLow, Fault, SlowDown, StorageUnavailable
+from state.finished import Finished, Row
+from state.journal import Journal
+from state.log import Log
+from state.machine import JOB_ENDED
+from state.projection import Event, Projection
+from state.records import Job, Worker, encode
+from state.recovery import recover
+from state.retention import Keep, Retention
+from state.streams import read_events
+from state.writer import Writer
+
+SEAL_AFTER_S = 0.1             # idle for so long, the journal gets its witness
+PROBE_EVERY_S = 1.0            # while writes are refused
+ROOM_EVERY_S = 1.0             # how often the free space is asked for
+LAG_S_MAX = 1.0                # files further behind than this slow new submissions down
+CHECKPOINT_BYTES = 64 << 20    # of journal since the last checkpoint; replaying so much takes about two seconds
+SLICE_RECORDS = 200            # of a checkpoint in one tick: about 2 ms
+EVICT_AFTER_S = 60.0           # an ended job stays in memory so long for whoever asks next
+EVICT_KEPT_MAX = 20_000        # and no more than so many of them
+AUDIT_LINES_MAX = 10_000
+DISK_LOW_BYTES = 1 << 30       # nearly full: below 1 GB or 5%, whichever is less
+DISK_LOW_SHARE = 0.05
+
+
+class Fatal(Exception):
+    """The disk took a write back halfway and would not be cut: only a restart, which reads what is there, is safe."""
+
+
+class FileEngine:
+    """Keeps a data folder. Everything but the commit itself is done by the writer or in slices."""
+
+    def __init__(self, disk: Disk, folder: Path, clock: Clock, log: Log, writer: Writer, keep: Keep | None = None) -> None:
+        self._disk, self._folder, self._clock, self._log, self._writer = disk, folder, clock, log, writer
+        self._journal = Journal(disk, folder / "journal")
+        self.finished = Finished(disk, folder / "jobs" / "done")
+        self.retention = Retention(disk, folder, self.finished, writer, keep or Keep(), clock, log)
+        self._refused: str | None = None       # why commits are refused
+        self._probe_at = 0.0
+        self._committed_at = 0.0
+        self._checkpoint: checkpoints.CheckpointFile | None = None
+        self._checkpoint_rest: list[str] = []
+        self._checkpoint_waits: set[str] = set()
+        self._checkpoint_busy = False
+        self._checkpoint_bytes = 0
+        self._mark = 0                         # seq of the last complete checkpoint
+        self._image_after = 0                  # records at or below this seq are journaled whole next time
+        self._preparing = False
+        self._room: tuple[int, int] | None = None
+        self._room_asked_at = -ROOM_EVERY_S
+        self._ended: list[tuple[float, str]] = []
+        self._audited = 0
+
+    def attach(self, jobs: Callable[[str], Job | None], workers: Callable[[str], Worker | None],
+               all_keys: Callable[[], dict[Key, KeyUse]]) -> None:
+        """Where current records are looked up."""
+        self._jobs, self._workers, self._all_keys = jobs, workers, all_keys
+        self._projection = Projection(self._disk, self._folder, self.finished, self._writer, jobs, workers)
+
+    # -- start --------------------------------------------------------------------------------------------------------------------
+
+    def recover(self) -> Recovered:
+        """Read what is there, cut what was never acknowledged, begin a new segment."""
+        self._disk.make_folder(self._folder)
+        self._mark = checkpoints.read_mark(self._disk, self._folder)
+        found = recover(self._disk, self._folder, self._journal, self.finished, self._mark)
+        self._image_after = self._mark
+        self._projection.adopt(found.live_files)
+        now = self._clock.monotonic()
+        for job_id in found.behind:
+            self._projection.changed(job_id, now)
+        for worker_id in found.workers_behind:
+            self._projection.worker_changed(worker_id, now)
+        for job_id, event in found.events:
+            self._projection.happened(job_id, event)
+        self._journal.open()
+        self._audited = len(self._disk.read(self._folder / "audit.jsonl").splitlines()) if self._disk.exists(self._folder / "audit.jsonl") else 0
+        return Recovered(found.jobs, found.workers, found.keys, self._journal.seq, found.newest_id)
+
+    # -- commits ------------------------------------------------------------------------------------------------------------------
+
+    def needs_image(self, job: Job) -> bool:
+        """The first change after a checkpoint is journaled whole, so recovery never needs a file written later."""
+        return job.seq <= self._image_after
+
+    def commit(self, units: list[Unit]) -> Ticket:
+        """One write and one sync for all units of the turn."""
+        if self._refused is not None:
+            return Ticket(fault=self._unavailable())
+        base = self._journal.seq
+        payloads = [encode({"seq": u.seq, "at": u.at, "base": base, "changes": u.changes}) for u in units]
+        try:
+            self._journal.commit(payloads, units[0].seq)
+        except OSError as error:
+            return self._failed(error)
+        now = self._committed_at = self._clock.monotonic()
+        for unit in units:
+            for job_id in unit.jobs:
+                self._projection.changed(job_id, now)
+            for worker_id in unit.workers:
+                self._projection.worker_changed(worker_id, now)
+            for job_id, event in unit.events:
+                self._projection.happened(job_id, event)
+        return Ticket()
+
+    def _failed(self, error: OSError) -> Ticket:
+        self._log.error("commit_failed", error=str(error))
+        try:
+            self._journal.cut()
+        except OSError as second:
+            raise Fatal(f"the journal could be neither written ({error}) nor cut ({second})") from second
+        self._refused = str(error)
+        self._probe_at = self._clock.monotonic() + PROBE_EVERY_S
+        return Ticket(fault=self._unavailable())
+
+    def _unavailable(self) -> Fault:
+        return StorageUnavailable(f"the disk refuses writes: {self._refused}", retry_after_s=1)
+
+    def _probe(self) -> None:
+        try:
+            self._journal.begin_after_failure()
+        except OSError as error:
+            self._refused = str(error)
+        else:
+            self._refused = None
+            self._log.info("storage_back")
+
+    # -- housekeeping ---------------------------------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> float:
+        """Probe, seal, files, checkpoint slice, spare segment, free space, retention; seconds until more is due."""
+        if self._refused is not None:
+            if now >= self._probe_at:
+                self._probe_at = now + PROBE_EVERY_S
+                self._probe()
+        elif now - self._committed_at >= SEAL_AFTER_S:
+            try:
+                self._journal.seal()
+            except OSError as error:
+                self._failed(error)
+        self._projection.hand_over(now)
+        self._collect_ended(now)
+        self._ask_room(now)
+        self._prepare()
+        self.retention.tick(now, self._skip_retention)
+        more = self._checkpoint_slice(now)
+        return 0.0 if more else 0.02
+
+    def _collect_ended(self, now: float) -> None:
+        while self._projection.ended:
+            job_id, size = self._projection.ended.popleft()
+            self._ended.append((now, job_id))
+            self.retention.added(job_id, size)
+
+    def evictable(self, now: float) -> list[str]:
+        """Ended a minute ago, or more of them than are kept."""
+        over = max(0, len(self._ended) - EVICT_KEPT_MAX)
+        count = over
+        while count < len(self._ended) and self._ended[count][0] + EVICT_AFTER_S <= now:
+            count += 1
+        gone, self._ended = self._ended[:count], self._ended[count:]
+        return [job_id for _, job_id in gone]
+
+    def _skip_retention(self, job_id: str) -> bool:
+        job = self._jobs(job_id)
+        return job is not None and job.state not in JOB_ENDED
+
+    def _ask_room(self, now: float) -> None:
+        if now - self._room_asked_at < ROOM_EVERY_S:
+            return
+        self._room_asked_at = now
+
+        def ask() -> None:
+            self._room = self._disk.room(self._folder)
+        self._writer.hand(ask, self._note_error)
+
+    def _prepare(self) -> None:
+        if self._preparing or self._refused is not None or not self._journal.half_full():
+            return
+        self._preparing = True
+
+        def prepared(error: Exception | None) -> None:
+            self._preparing = False
+            self._note_error(error)
+        self._writer.hand(self._journal.prepare, prepared)
+
+    def _note_error(self, error: Exception | None) -> None:
+        if error is not None:
+            self._log.warning("housekeeping_failed", error=str(error))
+
+    # -- checkpoints ------------------------------------------------------------------------------------------------------------------
+
+    def checkpoint(self) -> None:
+        """Begin one now unless one is under way. From here on every first change is journaled whole."""
+        if self._checkpoint is None and not self._checkpoint_busy:
+            self._checkpoint = checkpoints.CheckpointFile(self._journal.seq)
+            self._image_after = self._journal.seq
+            self._checkpoint_rest = self._live_ids()
+            self._checkpoint_waits = self._projection.waiting()
+            self._checkpoint_bytes = 0
+            path = self._folder / "checkpoint.tmp"
+            self._writer.hand(lambda: self._disk.replace(path, b""), self._note_error)
+
+    def live_ids(self, ids: Callable[[], list[str]]) -> None:
+        """Hand in how all ids in memory are listed."""
+        self._live_ids = ids
+
+    def worker_ids(self, ids: Callable[[], list[str]]) -> None:
+        """Hand in how all worker ids are listed."""
+        self._worker_ids = ids
+
+    def _checkpoint_slice(self, now: float) -> bool:
+        """Write some records; True while there are more."""
+        if self._checkpoint is None:
+            if not self._checkpoint_busy and self._journal.bytes_since(self._mark) > max(CHECKPOINT_BYTES, self._checkpoint_bytes // 2):
+                self.checkpoint()
+            return False
+        if self._checkpoint_busy:
+            return False
+        ids, self._checkpoint_rest = self._checkpoint_rest[:SLICE_RECORDS], self._checkpoint_rest[SLICE_RECORDS:]
+        values: list[Any] = [["job", job] for i in ids if (job := self._jobs(i)) is not None and job.state not in JOB_ENDED]
+        self._append_checkpoint(self._checkpoint.lines(values))
+        if self._checkpoint_rest:
+            return True
+        if self._checkpoint_waits:
+            self._projection.hand_over(now, at_once=True)
+            self._checkpoint_waits &= self._projection.waiting()
+        if self._checkpoint_waits or not self._projection.idle():
+            return False
+        self._finish_checkpoint(self._checkpoint)
+        return False
+
+    def _append_checkpoint(self, data: bytes) -> None:
+        self._checkpoint_bytes += len(data)
+        path = self._folder / "checkpoint.tmp"
+        self._writer.hand(lambda: self._disk.append(path, data), self._note_error)
+
+    def _finish_checkpoint(self, file: checkpoints.CheckpointFile) -> None:
+        workers = [["worker", w] for i in self._worker_ids() if (w := self._workers(i)) is not None]
+        keys = [["key", [*key, *use]] for key, use in self._all_keys().items()]
+        self._append_checkpoint(file.lines([*workers, *keys]) + file.end())
+        self._checkpoint_busy = True
+        seq, folder, disk = file.seq, self._folder, self._disk
+
+        def finish() -> None:
+            disk.sync_all(folder)
+            disk.rename(folder / "checkpoint.tmp", folder / checkpoints.name_of(seq))
+            checkpoints.write_mark(disk, folder, seq)
+            checkpoints.remove_others(disk, folder, seq)
+            self._journal.forget(seq)
+
+        def finished(error: Exception | None) -> None:
+            self._checkpoint_busy, self._checkpoint = False, None
+            if error is None:
+                self._mark = seq
+            self._note_error(error)
+        self._writer.hand(finish, finished)
+
+    # -- reading ------------------------------------------------------------------------------------------------------------------------
+
+    def refusal(self) -> Fault | None:
+        """Storage first, then room, then lag."""
+        if self._refused is not None:
+            return self._unavailable()
+        if self._room is not None:
+            free, total = self._room
+            least = min(DISK_LOW_BYTES, int(total * DISK_LOW_SHARE))
+            if free < least:
+                return DiskLow(f"{free >> 20} MiB are free, new jobs need {least >> 20} MiB", retry_after_s=30,
+                               hint="free some space; running jobs go on")
+        lag = self._projection.lag_s(self._clock.monotonic())
+        if lag > LAG_S_MAX:
+            return SlowDown(f"job files are {lag:.1f} s behind, submissions wait below {LAG_S_MAX:.0f} s", retry_after_s=1)
+        return None
+
+    def read_finished(self, job_id: str) -> Job | None:
+        """From its day's folder (blocking)."""
+        return self.finished.read(job_id)
+
+    def page_finished(self, before: str, limit: int, wanted: Callable[[Row], bool], skip: Callable[[str], bool]) -> tuple[list[Row], str | None]:
+        """From the index files (blocking)."""
+        return self.finished.page(before, limit, wanted, skip)
+
+    def pending_events(self, job_id: str) -> list[Event]:
+        """Journaled, perhaps not in the file yet."""
+        return self._projection.pending_events(job_id)
+
+    def read_events(self, job_id: str) -> list[Event]:
+        """From the job's event file (blocking)."""
+        return read_events(self._disk, self._folder / "events" / f"{job_id}.jsonl")
+
+    def audit(self, line: dict[str, Any]) -> None:
+        """One line in audit.jsonl, the first 10,000 of them."""
+        self._audited += 1
+        if self._audited <= AUDIT_LINES_MAX:
+            data = encode({"at": iso(self._clock.wall()), "n": self._audited, **line}) + b"\n"
+            path = self._folder / "audit.jsonl"
+            self._writer.hand(lambda: self._disk.append(path, data), self._note_error)
+
+    def status(self, now: float) -> dict[str, Any]:
+        """What an operator asks first."""
+        return {
+            "engine": "files", "seq": self._journal.seq, "checkpoint_seq": self._mark,
+            "journal_bytes_since_checkpoint": self._journal.bytes_since(self._mark),
+            "projection_lag_s": round(self._projection.lag_s(now), 3), "projection_failures": self._projection.failures,
+            "free_bytes": None if self._room is None else self._room[0], "refused": self._refused, "illegal_moves": self._audited,
+        }
+
+    def close(self) -> None:
+        """Write every file, a checkpoint, the seal. The writer must still report: with a thread, its messages are drained by the caller."""
+        if self._refused is None:
+            self._journal.close()
+        self._writer.close()

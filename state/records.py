@@ -1,0 +1,245 @@
+"""What survives a crash: the records of jobs, steps and workers, each its own immutable, versioned type, and their documents.
+
+Only what is here reaches the disk. Bookkeeping of a running server (who waits, when a lease ends, what a worker last reported) is kept by
+those who need it and is derived again after a start.
+
+To change a format: raise DOCUMENT_VERSION, give the new field a default that reads old documents rightly, add a test that loads a
+document of the old version, and say so in CHANGELOG. A field is never reused with another meaning.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from state.clock import iso
+
+DOCUMENT_VERSION = 1
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+class Moved(NamedTuple):
+    """One entry of a history. `of` is `job` or a step id; `n` counts moves and events of the job together, so that a watcher sees one order."""
+
+    n: int
+    of: str
+    from_state: str | None
+    to: str
+    why: str
+    by: str
+    at: float
+
+
+class Step(NamedTuple):
+    """A node of the job's graph as it stands. Times are wall seconds."""
+
+    id: str
+    state: str
+    attempt: int = 0                 # fencing number: +1 with each grant, never reset
+    failures: int = 0                # attempts that failed, counted against retry.attempts
+    losses: int = 0                  # attempts whose lease was lost
+    ready_at: float = 0.0            # when it became ready; the lanes order by it
+    due_at: float = 0.0              # waiting: the retry time
+    waiting_for: str = ""            # waiting: retry, or kind (this version cannot run it)
+    worker: str = ""                 # of the lease, also after it was settled
+    boot: str = ""                   # boot id of the worker process that was granted the lease; "" for a worker that names none
+    n: int = 0                       # number of the grant among those of its worker
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    input: Any = None                # resolved when the step became ready
+    output: Any = None
+    error: dict[str, Any] | None = None
+    settled: str = ""                # sha256 of the result that settled `attempt`
+    phases: dict[str, Any] | None = None   # phase name -> value, of attempts that did not finish
+
+
+class Job(NamedTuple):
+    """The durable execution of one task by one skill version."""
+
+    id: str
+    state: str
+    task: str
+    skill: str
+    version: str
+    definition: str                  # sha256 of the pinned definition
+    decision: dict[str, Any]
+    input: Any
+    steps: tuple[Step, ...]
+    priority: int
+    created_at: float
+    updated_at: float
+    seq: int = 0                     # of the unit that last changed it
+    output: Any = None
+    error: dict[str, Any] | None = None
+    finished_at: float = 0.0
+    deadline_at: float = 0.0
+    paused_from: str = ""
+    target: str = ""                 # only this worker may run it
+    traceparent: str = ""
+    bytes: int = 0                   # encoded size of task and input, counted against max_queued_bytes
+    keys: tuple[tuple[str, str, str, float, int], ...] = ()   # (scope, key, sha256 of the body, wall time, HTTP status) of idempotent requests
+    last_n: int = 0                  # number of the newest history entry or event
+    history: tuple[Moved, ...] = ()
+
+
+class Worker(NamedTuple):
+    """A process that polls. What it last reported (load, free memory) is not here: it would cost a write per heartbeat."""
+
+    id: str
+    state: str
+    boot: str
+    slots: int
+    labels: dict[str, str]
+    memory_mb: int
+    created_at: float
+    updated_at: float
+    seq: int = 0
+
+
+JOB_FIELDS = Job._fields
+STEP_FIELDS = Step._fields
+WORKER_FIELDS = Worker._fields
+_STEP_DEFAULTS = Step._field_defaults
+_JOB_DEFAULTS = Job._field_defaults
+_TIMES = frozenset({"created_at", "updated_at", "finished_at", "deadline_at", "started_at", "ready_at", "due_at"})
+
+
+def encode(value: Any) -> bytes:
+    """Compact UTF-8 JSON; NaN and lone surrogates are refused with ValueError."""
+    return _encode(value).encode()
+
+
+def sealed(document: dict[str, Any]) -> bytes:
+    """One line: the document with a checksum of all bytes before it as its last member."""
+    body = encode(document)[:-1]
+    return b'%s,"crc32":"%08x"}\n' % (body, crc32(body))
+
+
+def unsealed(line: bytes) -> dict[str, Any] | None:
+    """The document of a sealed line, or None if any byte of it is not as written."""
+    line = line.rstrip(b"\n")
+    body, mark, check = line.rpartition(b',"crc32":"')
+    if not mark or check != b'%08x"}' % crc32(body):
+        return None
+    document: dict[str, Any] = json.loads(body + b"}")
+    return document
+
+
+def step_document(step: Step) -> dict[str, Any]:
+    """Members that differ from a fresh step, times as RFC 3339."""
+    members: dict[str, Any] = {}
+    for name, value in zip(STEP_FIELDS, step, strict=True):
+        if name not in _STEP_DEFAULTS or value != _STEP_DEFAULTS[name]:
+            members[name] = iso(value) if name in _TIMES else value
+    return members
+
+
+def history_document(history: tuple[Moved, ...]) -> list[dict[str, Any]]:
+    """History as on the wire."""
+    return [{"n": m[0], "of": m[1], "from": m[2], "to": m[3], "why": m[4], "by": m[5], "at": iso(m[6])} for m in history]
+
+
+def job_document(job: Job) -> dict[str, Any]:
+    """The whole job as its file holds it: members named as on the wire, empty ones left out."""
+    members: dict[str, Any] = {"v": DOCUMENT_VERSION}
+    for name, value in zip(JOB_FIELDS, job, strict=True):
+        if name == "steps":
+            members["steps"] = [step_document(s) for s in value]
+        elif name == "history":
+            members["history"] = history_document(value)
+        elif name not in _JOB_DEFAULTS or value != _JOB_DEFAULTS[name]:
+            members[name] = iso(value) if name in _TIMES else value
+    return members
+
+
+def job_from_document(document: dict[str, Any]) -> Job:
+    """The record of a document; KeyError, TypeError or ValueError if it is not one of this version."""
+    members = {name: document[name] for name in JOB_FIELDS if name in document}
+    for name in _TIMES & members.keys():
+        members[name] = from_iso(members[name])
+    members["steps"] = tuple(step_from_document(s) for s in document["steps"])
+    members["history"] = tuple(Moved(h["n"], h["of"], h["from"], h["to"], h["why"], h["by"], from_iso(h["at"])) for h in document.get("history", ()))
+    members["keys"] = tuple((k[0], k[1], k[2], k[3], k[4]) for k in document.get("keys", ()))
+    return Job(**members)
+
+
+def step_from_document(document: dict[str, Any]) -> Step:
+    """The record of one member of `steps`."""
+    members = {name: document[name] for name in STEP_FIELDS if name in document}
+    for name in _TIMES & members.keys():
+        members[name] = from_iso(members[name])
+    return Step(**members)
+
+
+def worker_document(worker: Worker) -> dict[str, Any]:
+    """The whole worker as its file holds it."""
+    members: dict[str, Any] = {"v": DOCUMENT_VERSION}
+    value: Any
+    for name, value in zip(WORKER_FIELDS, worker, strict=True):
+        members[name] = iso(value) if name in _TIMES else value
+    return members
+
+
+def worker_from_document(document: dict[str, Any]) -> Worker:
+    """The record of a worker's document."""
+    members = {name: document[name] for name in WORKER_FIELDS}
+    for name in _TIMES & members.keys():
+        members[name] = from_iso(members[name])
+    return Worker(**members)
+
+
+def from_iso(text: str) -> float:
+    """Wall seconds of an RFC 3339 time as `clock.iso` writes it."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+def job_from_raw(raw: list[Any]) -> Job:
+    """The record of its JSON array, as journal and checkpoint hold it; fields added since keep their defaults."""
+    job = Job(*raw)
+    return job._replace(
+        steps=tuple(Step(*s) for s in job.steps),
+        keys=tuple((k[0], k[1], k[2], k[3], k[4]) for k in job.keys),
+        history=tuple(Moved(*m) for m in job.history),
+    )
+
+
+def job_delta(old: Job, new: Job) -> dict[str, Any] | None:
+    """What changed, for the journal: raw members, `steps` as {index: members}, `history` as new entries. None if only an image can say it."""
+    delta: dict[str, Any] = {}
+    for name, before, after in zip(JOB_FIELDS, old, new, strict=True):
+        if before is after:
+            continue
+        if name == "steps":
+            if len(before) != len(after):
+                return None
+            delta["steps"] = {i: _step_delta(a, b) for i, (a, b) in enumerate(zip(before, after, strict=True)) if a is not b}
+        elif name == "history":
+            fresh = new.last_n - old.last_n
+            entries = [m for m in after[-fresh:] if m[0] > old.last_n] if fresh else []
+            if before and len(before) + len(entries) != len(after):
+                return None          # the middle was cut: say the whole
+            delta["history"] = entries
+        else:
+            delta[name] = after
+    return delta
+
+
+def _step_delta(old: Step, new: Step) -> dict[str, Any]:
+    return {name: after for name, before, after in zip(STEP_FIELDS, old, new, strict=True) if before is not after}
+
+
+def apply_delta(job: Job, delta: dict[str, Any]) -> Job:
+    """The record after a journaled change."""
+    members = dict(delta)
+    if "steps" in delta:
+        steps = list(job.steps)
+        for index, changed in delta["steps"].items():
+            steps[int(index)] = steps[int(index)]._replace(**changed)
+        members["steps"] = tuple(steps)
+    if "history" in delta:
+        members["history"] = job.history + tuple(Moved(*entry) for entry in delta["history"])
+    if "keys" in delta:
+        members["keys"] = tuple(tuple(k) for k in delta["keys"])
+    return job._replace(**members)

@@ -1,0 +1,127 @@
+"""Recovery of a data folder: the checkpoint or the documents, then the journal. Nothing is guessed away: `journal.Damage` stops the start.
+
+A unit is applied to a record only if the record is older than the unit. A document is trusted only as far as the checkpoint mark says that it was
+made durable; what is newer or unreadable must be in the journal as an image.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from state import checkpoints
+from state.disk import Disk
+from state.engine import Key, KeyUse
+from state.finished import Finished
+from state.journal import Damage, Journal
+from state.projection import Event
+from state.records import Job, Worker, apply_delta, job_from_document, job_from_raw, unsealed, worker_from_document
+
+DAYS_OF_KEYS = 2               # a key is remembered for 24 hours, so its job was created today or yesterday
+
+
+class Found:
+    """What recovery gathers."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Job] = {}
+        self.workers: dict[str, Worker] = {}
+        self.keys: dict[Key, KeyUse] = {}
+        self.behind: set[str] = set()                  # jobs whose file is older than the record
+        self.workers_behind: set[str] = set()
+        self.events: list[tuple[str, Event]] = []
+        self.live_files: set[str] = set()
+        self.newest_id = ""
+        self.suspect: dict[str, str] = {}              # job id -> why its document cannot be used
+
+
+def recover(disk: Disk, folder: Path, journal: Journal, finished: Finished, mark: int) -> Found:
+    """Read everything; the journal stands at its end afterwards."""
+    found = Found()
+    found.live_files = {n[:-5] for n in disk.names(folder / "jobs" / "live") if n.endswith(".json")}
+    values = checkpoints.read(disk, folder, mark) if mark else []
+    if values is None:
+        _read_documents(disk, folder, finished, mark, found)
+    else:
+        for value in values:
+            _adopt(value, found)
+    for unit in journal.recover(mark):
+        for change in unit["changes"]:
+            _apply(change, unit["seq"], found)
+    for job_id, reason in found.suspect.items():
+        if job_id not in found.behind:
+            raise Damage(f"jobs/live/{job_id}.json", 1, reason)
+    _settle(found, finished)
+    return found
+
+
+def _adopt(value: Any, found: Found) -> None:
+    kind, raw = value
+    if kind == "job":
+        job = job_from_raw(raw)
+        found.jobs[job.id] = job
+    elif kind == "worker":
+        found.workers[raw[0]] = Worker(*raw)
+    else:
+        found.keys[raw[0], raw[1]] = (raw[2], raw[3], raw[4], raw[5])
+
+
+def _read_documents(disk: Disk, folder: Path, finished: Finished, mark: int, found: Found) -> None:
+    """Without a checkpoint file: every live document, every worker, and the keys of the last days' index rows."""
+    for job_id in sorted(found.live_files):
+        document = unsealed(disk.read(folder / "jobs" / "live" / f"{job_id}.json"))
+        if document is None:
+            found.suspect[job_id] = "the document does not have the checksum it was written with, and the journal holds no image of it"
+        elif document["seq"] > mark:
+            found.suspect[job_id] = f"the document is of unit {document['seq']}, after the checkpoint at {mark}, and the journal holds no image of it"
+        else:
+            found.jobs[job_id] = job_from_document(document)
+    for name in disk.names(folder / "workers"):
+        if name.endswith(".json"):
+            document = unsealed(disk.read(folder / "workers" / name))
+            if document is not None and document["seq"] <= mark:
+                found.workers[document["id"]] = worker_from_document(document)
+    for day in finished.days()[-DAYS_OF_KEYS:]:
+        if disk.exists(finished.index(day)):
+            for row in finished.rows(day):
+                for scope, key, digest, at, status in row.keys:
+                    found.keys[scope, key] = (row.id, digest, at, status)
+
+
+def _apply(change: list[Any], seq: int, found: Found) -> None:
+    kind = change[0]
+    if kind == "job":
+        job = job_from_raw(change[1])
+        known = found.jobs.get(job.id)
+        if known is None or known.seq < seq:
+            found.jobs[job.id] = job
+        found.behind.add(job.id)
+    elif kind == "job+":
+        known = found.jobs.get(change[1])
+        if known is None:
+            raise Damage("journal", seq, f"unit {seq} changes job {change[1]}, of which no image is known")
+        if known.seq < seq:
+            found.jobs[change[1]] = apply_delta(known, change[2])
+        found.behind.add(change[1])
+    elif kind == "worker":
+        worker = Worker(*change[1])
+        known_worker = found.workers.get(worker.id)
+        if known_worker is None or known_worker.seq < seq:
+            found.workers[worker.id] = worker
+        found.workers_behind.add(worker.id)
+    elif kind == "worker-":
+        found.workers.pop(change[1], None)
+        found.workers_behind.add(change[1])
+    else:
+        found.events.append((change[1], Event(*change[2])))
+
+
+def _settle(found: Found, finished: Finished) -> None:
+    """The keys of all known jobs are remembered, and the newest id is known."""
+    for job in found.jobs.values():
+        found.newest_id = max(found.newest_id, job.id)
+        for scope, key, digest, at, status in job.keys:
+            found.keys[scope, key] = (job.id, digest, at, status)
+    for day in finished.days()[-1:]:
+        newest = [n for n in finished.names(day) if n.startswith("j_")]
+        found.newest_id = max(found.newest_id, newest[-1][:-5] if newest else "")

@@ -1,0 +1,385 @@
+"""The store: all live records in memory, changed in units, durable before anybody hears of it. One owner (the loop), no locks.
+
+    begin -> create_job / move_job / amend_job / event / ... -> end          one unit: what a handler that raises leaves behind is nothing
+    commit -> Ticket                                                         the units of a turn reach the engine together
+
+Rule 1: records are immutable and swapped by `_swap_job` / `_swap_worker` only, which keep the before-images and tell the indexes.
+Rule 2: a state changes by `move_job` / `move_worker` only, which ask the law. Rule 3: an index is derived from records alone: a
+callable (old, new) that is told every swap, backwards too when a unit is undone.
+"""
+
+from __future__ import annotations
+
+import sys
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Literal, NamedTuple
+
+from state import machine
+from state.clock import Clock
+from state.engine import Engine, Key, KeyUse, Ticket, Unit
+from state.errors import IllegalMove, UnknownJob
+from state.ids import Ids
+from state.limits import HISTORY_ENTRIES_MAX, HISTORY_FIRST_KEPT, IDEMPOTENCY_KEYS_MAX, IDEMPOTENCY_S
+from state.log import Log
+from state.projection import Event
+from state.records import Job, Moved, Step, Worker, job_delta
+
+JobIndex = Callable[[Job | None, Job | None], None]
+WorkerIndex = Callable[[Worker | None, Worker | None], None]
+
+
+class Move(NamedTuple):
+    """One edge to take. `of` is `job` or a step id; `fields` are members of the record that change with it."""
+
+    of: str
+    from_state: str
+    to: str
+    why: str
+    fields: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple default that nobody writes to
+
+
+class Store:
+    """Live jobs and workers by id. `by` names who acts in the unit: a client, a worker, a duty."""
+
+    def __init__(self, engine: Engine, clock: Clock, ids: Ids, log: Log) -> None:
+        self.engine, self.ids = engine, ids
+        self._clock, self._log = clock, log
+        self.jobs: dict[str, Job] = {}
+        self.workers: dict[str, Worker] = {}
+        self.keys: dict[Key, KeyUse] = {}
+        self.seq = 0
+        self._order: list[str] = []                    # job ids, ascending; some may have left
+        self._job_indexes: list[JobIndex] = []
+        self._worker_indexes: list[WorkerIndex] = []
+        self._unit: Unit | None = None
+        self._turn: list[Unit] = []
+        self._last_at = 0.0
+        self.bytes_held = 0
+        self.illegal_moves = 0
+        engine.attach(self.jobs.get, self.workers.get, lambda: self.keys)
+
+    def recover(self) -> None:
+        """Load what the engine kept. Call once, before the first unit; indexes added before are told every record."""
+        found = self.engine.recover()
+        for job_id in sorted(found.jobs):
+            self.jobs[job_id] = found.jobs[job_id]
+            self._order.append(job_id)
+            self._tell_jobs(None, found.jobs[job_id])
+        for worker_id, worker in found.workers.items():
+            self.workers[worker_id] = worker
+            self._tell_workers(None, worker)
+        self.keys.update(found.keys)
+        self.seq = found.seq
+        if found.newest_id:
+            self.ids.observe(found.newest_id)
+
+    def index_jobs(self, index: JobIndex) -> None:
+        """Tell `index` of every job that appears, changes or leaves."""
+        self._job_indexes.append(index)
+
+    def index_workers(self, index: WorkerIndex) -> None:
+        """Tell `index` of every worker that appears, changes or leaves."""
+        self._worker_indexes.append(index)
+
+    # -- units --------------------------------------------------------------------------------------------------------------------
+
+    def begin(self) -> Unit:
+        """Open a unit. Units do not nest."""
+        assert self._unit is None, "a unit is open"
+        self._last_at = max(self._last_at, round(self._clock.wall(), 3))     # times of a server never decrease
+        self._unit = Unit(self.seq + len(self._turn) + 1, self._last_at)
+        return self._unit
+
+    def end(self) -> None:
+        """Close the unit: it is part of the turn's commit, if it changed anything."""
+        unit, self._unit = self._unit, None
+        assert unit is not None
+        if unit.before_jobs or unit.before_workers or unit.events:
+            self._describe(unit)
+            self._turn.append(unit)
+
+    def rollback(self) -> None:
+        """Close the unit as if it had not been."""
+        unit, self._unit = self._unit, None
+        assert unit is not None
+        self._undo(unit)
+
+    def __enter__(self) -> Unit:
+        return self.begin()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> Literal[False]:
+        if kind is None:
+            self.end()
+        else:
+            self.rollback()
+        return False
+
+    def split(self) -> None:
+        """End the open unit and begin another: what was done so far stands, whatever becomes of the rest."""
+        self.end()
+        self.begin()
+
+    def dirty(self) -> bool:
+        """True if a commit would write something."""
+        return bool(self._turn)
+
+    def commit(self) -> Ticket:
+        """Hand the turn's units to the engine. When the ticket has a fault they have been undone."""
+        units, self._turn = self._turn, []
+        ticket = self.engine.commit(units)
+        if ticket.fault is not None:
+            for unit in reversed(units):
+                self._undo(unit)
+        else:
+            self.seq = units[-1].seq
+        return ticket
+
+    def _describe(self, unit: Unit) -> None:
+        for job_id, before in unit.before_jobs.items():
+            job = self.jobs[job_id]
+            unit.jobs[job_id] = job
+            delta = None if before is None or self.engine.needs_image(before) else job_delta(before, job)
+            unit.changes.append(["job", job] if delta is None else ["job+", job_id, delta])
+        for worker_id in unit.before_workers:
+            worker = self.workers.get(worker_id)
+            unit.workers[worker_id] = worker
+            unit.changes.append(["worker-", worker_id] if worker is None else ["worker", worker])
+        unit.changes.extend(["event", job_id, event] for job_id, event in unit.events)
+
+    def _undo(self, unit: Unit) -> None:
+        for job_id, before in reversed(unit.before_jobs.items()):
+            job = self.jobs[job_id]
+            if before is None:
+                del self.jobs[job_id]
+                self.ids.observe(job_id)
+            else:
+                self.jobs[job_id] = before
+            for scope, key, *_ in job.keys[len(before.keys) if before else 0:]:
+                self.keys.pop((scope, key), None)
+            self._tell_jobs(job, before)
+        for worker_id, known in reversed(unit.before_workers.items()):
+            worker = self.workers.pop(worker_id, None)
+            if known is not None:
+                self.workers[worker_id] = known
+            self._tell_workers(worker, known)
+
+    # -- jobs -----------------------------------------------------------------------------------------------------------------------
+
+    def job(self, job_id: str) -> Job:
+        """The live job, or UnknownJob: it may be finished and out of memory (`engine.read_finished`)."""
+        job = self.jobs.get(job_id)
+        if job is None:
+            raise UnknownJob(f"no job {job_id} is live")
+        return job
+
+    def create_job(self, job: Job, why: str, by: str) -> Job:
+        """Take in a new job in its first state; its history begins here."""
+        assert self._unit is not None
+        machine.check_birth("job", job.id, job.state)
+        for step in job.steps:
+            machine.check_birth("step", step.id, step.state)
+        at = self._unit.at
+        born = Moved(1, "job", None, job.state, why, by, at)
+        job = job._replace(seq=self._unit.seq, created_at=at, updated_at=at, last_n=1, history=(born,))
+        if self._order and job.id < self._order[-1]:
+            insort(self._order, job.id)
+        else:
+            self._order.append(job.id)
+        self._swap_job(job.id, job)
+        for scope, key, digest, used_at, status in job.keys:
+            self._remember(scope, key, (job.id, digest, used_at, status))
+        return job
+
+    def readmit_job(self, job: Job) -> Job:
+        """Take a finished job that had left memory back in, unchanged, so that it can be retried."""
+        if job.id not in self.jobs:
+            insort(self._order, job.id)
+            self.jobs[job.id] = job
+            self._tell_jobs(None, job)
+        return self.jobs[job.id]
+
+    def move_job(self, job_id: str, moves: Iterable[Move], by: str, **fields: Any) -> Job:
+        """Take edges of one job's and its steps' tables together; `fields` are members of the job. IllegalMove changes nothing."""
+        assert self._unit is not None
+        job = self.job(job_id)
+        at, n = self._unit.at, job.last_n
+        steps = list(job.steps)
+        places = {step.id: index for index, step in enumerate(steps)}
+        entries: list[Moved] = []
+        state = job.state
+        for move in moves:
+            n += 1
+            if move.of == "job":
+                self._lawful("job", job_id, state, move, by, job.paused_from)
+                state = move.to
+                fields.update(move.fields)
+            else:
+                step = steps[places[move.of]]
+                self._lawful("step", f"{job_id}/{move.of}", step.state, move, by, "")
+                steps[places[move.of]] = step._replace(state=move.to, **move.fields)
+            entries.append(Moved(n, move.of, move.from_state, move.to, move.why, by, at))
+        history = self._cut_history(job_id, job.history + tuple(entries))
+        changed = job._replace(seq=self._unit.seq, updated_at=at, state=state, steps=tuple(steps), last_n=n, history=history, **fields)
+        self._swap_job(job_id, changed)
+        return changed
+
+    def amend_job(self, job_id: str, **fields: Any) -> Job:
+        """Change members that are not states."""
+        assert self._unit is not None and "state" not in fields and "steps" not in fields
+        changed = self.job(job_id)._replace(seq=self._unit.seq, updated_at=self._unit.at, **fields)
+        self._swap_job(job_id, changed)
+        return changed
+
+    def amend_step(self, job_id: str, step_id: str, **fields: Any) -> Job:
+        """Change members of a step that are not its state."""
+        assert self._unit is not None and "state" not in fields
+        job = self.job(job_id)
+        steps = tuple(s._replace(**fields) if s.id == step_id else s for s in job.steps)
+        changed = job._replace(seq=self._unit.seq, updated_at=self._unit.at, steps=steps)
+        self._swap_job(job_id, changed)
+        return changed
+
+    def event(self, job_id: str, kind: str, step: str, data: Any) -> int:
+        """Number and keep an event of the job; returns its number."""
+        assert self._unit is not None
+        job = self.job(job_id)
+        event = Event(job.last_n + 1, kind, step, data, self._unit.at)
+        self._unit.events.append((job_id, event))
+        self._swap_job(job_id, job._replace(seq=self._unit.seq, last_n=event.n))
+        return event.n
+
+    def use_key(self, job_id: str, scope: str, key: str, digest: str, status: int) -> None:
+        """Remember that an idempotent request was answered with this job."""
+        assert self._unit is not None
+        job = self.job(job_id)
+        used = (scope, key, digest, self._unit.at, status)
+        self._swap_job(job_id, job._replace(seq=self._unit.seq, keys=(*job.keys, used)))
+        self._remember(scope, key, (job_id, digest, self._unit.at, status))
+
+    def used_key(self, scope: str, key: str) -> KeyUse | None:
+        """What the key was used for within the last 24 hours."""
+        use = self.keys.get((scope, key))
+        if use is not None and use[2] + IDEMPOTENCY_S < self._clock.wall():
+            del self.keys[scope, key]
+            return None
+        return use
+
+    def _remember(self, scope: str, key: str, use: KeyUse) -> None:
+        if len(self.keys) >= IDEMPOTENCY_KEYS_MAX:
+            del self.keys[next(iter(self.keys))]
+        self.keys[scope, key] = use
+
+    def _lawful(self, kind: str, name: str, state: str, move: Move, by: str, paused_from: str) -> None:
+        try:
+            machine.check(kind, name, state, move.from_state, move.to, paused_from)
+        except IllegalMove:
+            self._audit(kind, name, state, move, by)
+            raise
+
+    def _audit(self, kind: str, name: str, state: str, move: Move, by: str) -> None:
+        """One line of who tried what, from where in the code. Counted; the engine caps the lines."""
+        self.illegal_moves += 1
+        frame = sys._getframe(1)
+        while frame.f_back is not None and frame.f_code.co_filename == __file__:
+            frame = frame.f_back
+        place = f"{frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.f_lineno} {frame.f_code.co_name}"
+        line = {"kind": kind, "entity": name, "state": state, "from": move.from_state, "to": move.to, "by": by, "place": place}
+        self.engine.audit(line)
+        self._log.warning("illegal_move", **line)
+
+    def _cut_history(self, job_id: str, history: tuple[Moved, ...]) -> tuple[Moved, ...]:
+        """Keep the first and the newest entries; those between go to the job's events, where a watcher still finds them."""
+        over = len(history) - HISTORY_ENTRIES_MAX
+        if over <= 0:
+            return history
+        assert self._unit is not None
+        for move in history[HISTORY_FIRST_KEPT:HISTORY_FIRST_KEPT + over]:
+            self._unit.events.append((job_id, Event(move.n, "moved", "" if move.of == "job" else move.of, list(move), move.at)))
+        return history[:HISTORY_FIRST_KEPT] + history[HISTORY_FIRST_KEPT + over:]
+
+    def _swap_job(self, job_id: str, job: Job) -> None:
+        assert self._unit is not None
+        old = self.jobs.get(job_id)
+        if job_id not in self._unit.before_jobs:
+            self._unit.before_jobs[job_id] = old
+        self.jobs[job_id] = job
+        self._tell_jobs(old, job)
+
+    def _tell_jobs(self, old: Job | None, new: Job | None) -> None:
+        if old is None or new is None:
+            self.bytes_held += (new.bytes if new else 0) - (old.bytes if old else 0)
+        for index in self._job_indexes:
+            index(old, new)
+
+    def evict(self, held: Callable[[str], bool]) -> int:
+        """Let ended jobs leave memory whose file is in place and that nobody waits for; how many left."""
+        count = 0
+        for job_id in self.engine.evictable(self._clock.monotonic()):
+            job = self.jobs.get(job_id)
+            if job is None or job.state not in machine.JOB_ENDED or held(job_id):
+                continue
+            del self.jobs[job_id]
+            self._tell_jobs(job, None)
+            count += 1
+        if len(self._order) > 2 * len(self.jobs) + 1000:
+            self._order = [i for i in self._order if i in self.jobs]
+        return count
+
+    def newest(self, before: str, most: int) -> list[Job]:
+        """Up to `most` jobs in memory with id < `before` ("": all), greatest first."""
+        at = bisect_left(self._order, before) if before else len(self._order)
+        found: list[Job] = []
+        while at > 0 and len(found) < most:
+            at -= 1
+            job = self.jobs.get(self._order[at])
+            if job is not None:
+                found.append(job)
+        return found
+
+    # -- workers --------------------------------------------------------------------------------------------------------------------
+
+    def create_worker(self, worker: Worker) -> Worker:
+        """Take in a worker that was never heard of."""
+        assert self._unit is not None
+        machine.check_birth("worker", worker.id, worker.state)
+        return self._swap_worker(worker.id, worker._replace(created_at=self._unit.at, updated_at=self._unit.at))
+
+    def move_worker(self, worker_id: str, from_state: str, to: str, why: str, by: str, **fields: Any) -> Worker:
+        """Take an edge of the worker's table; the log says why."""
+        assert self._unit is not None
+        worker = self.workers[worker_id]
+        self._lawful("worker", worker_id, worker.state, Move(worker_id, from_state, to, why), by, "")
+        self._log.info("worker_moved", worker=worker_id, was=from_state, to=to, why=why, by=by)
+        return self._swap_worker(worker_id, worker._replace(state=to, updated_at=self._unit.at, **fields))
+
+    def amend_worker(self, worker_id: str, **fields: Any) -> Worker:
+        """Change members that are not the state (slots, labels, boot)."""
+        assert self._unit is not None and "state" not in fields
+        return self._swap_worker(worker_id, self.workers[worker_id]._replace(updated_at=self._unit.at, **fields))
+
+    def forget_worker(self, worker_id: str) -> None:
+        """Drop a worker that is gone for good."""
+        assert self._unit is not None
+        worker = self.workers.pop(worker_id)
+        self._unit.before_workers.setdefault(worker_id, worker)
+        self._tell_workers(worker, None)
+
+    def _swap_worker(self, worker_id: str, worker: Worker) -> Worker:
+        assert self._unit is not None
+        worker = worker._replace(seq=self._unit.seq)
+        old = self.workers.get(worker_id)
+        self._unit.before_workers.setdefault(worker_id, old)
+        self.workers[worker_id] = worker
+        self._tell_workers(old, worker)
+        return worker
+
+    def _tell_workers(self, old: Worker | None, new: Worker | None) -> None:
+        for index in self._worker_indexes:
+            index(old, new)
+
+
+def step_of(job: Job, step_id: str) -> Step | None:
+    """The step of this id."""
+    return next((s for s in job.steps if s.id == step_id), None)

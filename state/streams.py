@@ -1,0 +1,49 @@
+"""What a watcher of a job sees: its moves and its events as one numbered sequence, the same bytes however often it is read again.
+
+Moves are in the job's history, events in data/events/<id>.jsonl; both draw their numbers from one counter of the job. Moves that the history
+no longer holds (beyond 200) are in the event file as events of type `moved`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from state.clock import iso
+from state.disk import Disk
+from state.projection import Event
+from state.records import Job, Moved
+
+
+def read_events(disk: Disk, path: Path) -> list[Event]:
+    """The events of a file in order, each number once; a torn line (never acknowledged from here) is passed over."""
+    found: dict[int, Event] = {}
+    if disk.exists(path):
+        for line in disk.read(path).split(b"\n"):
+            if line.endswith(b"]"):
+                event = Event(*json.loads(line))
+                found[event.n] = event
+    return [found[n] for n in sorted(found)]
+
+
+def event_document(event: Event) -> dict[str, Any]:
+    """An event as on the wire."""
+    if event.type == "moved":
+        return moved_document(Moved(*event.data))
+    return {"n": event.n, "type": event.type, "step": event.step, "data": event.data, "at": iso(event.at)}
+
+
+def moved_document(move: Moved) -> dict[str, Any]:
+    """A move as on the wire of a stream."""
+    data = {"of": move.of, "from": move.from_state, "to": move.to, "why": move.why, "by": move.by}
+    return {"n": move.n, "type": "moved", "step": "" if move.of == "job" else move.of, "data": data, "at": iso(move.at)}
+
+
+def sequence(job: Job, events: list[Event], after: int) -> list[dict[str, Any]]:
+    """Moves and events with number > `after`, in order."""
+    found = {event.n: event_document(event) for event in events if event.n > after}
+    for move in job.history:
+        if move.n > after:
+            found[move.n] = moved_document(move)
+    return [found[n] for n in sorted(found)]
