@@ -57,9 +57,8 @@ class Ticket:
 class Engine(Protocol):
     """Keeps what the store tells it. Verbs marked (blocking) are called on helper threads, all others on the loop."""
 
-    def attach(self, jobs: Callable[[str], Job | None], workers: Callable[[str], Worker | None],
-               all_keys: Callable[[], dict[Key, KeyUse]]) -> None:
-        """Where to look up current records when files are written."""
+    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse]) -> None:
+        """The store's tables, to read from when files are written."""
 
     def recover(self) -> Recovered:
         """Everything committed so far; the engine takes commits afterwards. Raises `journal.Damage` rather than guess."""

@@ -38,6 +38,9 @@ SLICE_RECORDS = 200            # of a checkpoint in one tick: about 2 ms
 EVICT_AFTER_S = 60.0           # an ended job stays in memory so long for whoever asks next
 EVICT_KEPT_MAX = 20_000        # and no more than so many of them
 AUDIT_LINES_MAX = 10_000
+CLOSE_S_MAX = 1.5              # for files and checkpoint at a clean stop, so that the process leaves within its grace
+IDLE_TICK_S = 0.5              # between ticks when nothing waits
+BUSY_TICK_S = 0.02             # while files or a seal wait
 DISK_LOW_BYTES = 1 << 30       # nearly full: below 1 GB or 5%, whichever is less
 DISK_LOW_SHARE = 0.05
 
@@ -70,11 +73,10 @@ class FileEngine:
         self._ended: list[tuple[float, str]] = []
         self._audited = 0
 
-    def attach(self, jobs: Callable[[str], Job | None], workers: Callable[[str], Worker | None],
-               all_keys: Callable[[], dict[Key, KeyUse]]) -> None:
-        """Where current records are looked up."""
-        self._jobs, self._workers, self._all_keys = jobs, workers, all_keys
-        self._projection = Projection(self._disk, self._folder, self.finished, self._writer, jobs, workers)
+    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse]) -> None:
+        """The store's tables, to read from."""
+        self._jobs, self._workers, self._keys = jobs, workers, keys
+        self._projection = Projection(self._disk, self._folder, self.finished, self._writer, jobs.get, workers.get)
 
     # -- start --------------------------------------------------------------------------------------------------------------------
 
@@ -162,8 +164,10 @@ class FileEngine:
         self._ask_room(now)
         self._prepare()
         self.retention.tick(now, self._skip_retention)
-        more = self._checkpoint_slice(now)
-        return 0.0 if more else 0.02
+        if self._checkpoint_slice(now):
+            return 0.0
+        idle = self._projection.idle() and self._checkpoint is None and now - self._committed_at > SEAL_AFTER_S
+        return IDLE_TICK_S if idle else BUSY_TICK_S
 
     def _collect_ended(self, now: float) -> None:
         while self._projection.ended:
@@ -181,7 +185,7 @@ class FileEngine:
         return [job_id for _, job_id in gone]
 
     def _skip_retention(self, job_id: str) -> bool:
-        job = self._jobs(job_id)
+        job = self._jobs.get(job_id)
         return job is not None and job.state not in JOB_ENDED
 
     def _ask_room(self, now: float) -> None:
@@ -214,19 +218,11 @@ class FileEngine:
         if self._checkpoint is None and not self._checkpoint_busy:
             self._checkpoint = checkpoints.CheckpointFile(self._journal.seq)
             self._image_after = self._journal.seq
-            self._checkpoint_rest = self._live_ids()
+            self._checkpoint_rest = list(self._jobs)
             self._checkpoint_waits = self._projection.waiting()
             self._checkpoint_bytes = 0
             path = self._folder / "checkpoint.tmp"
             self._writer.hand(lambda: self._disk.replace(path, b""), self._note_error)
-
-    def live_ids(self, ids: Callable[[], list[str]]) -> None:
-        """Hand in how all ids in memory are listed."""
-        self._live_ids = ids
-
-    def worker_ids(self, ids: Callable[[], list[str]]) -> None:
-        """Hand in how all worker ids are listed."""
-        self._worker_ids = ids
 
     def _checkpoint_slice(self, now: float) -> bool:
         """Write some records; True while there are more."""
@@ -237,7 +233,7 @@ class FileEngine:
         if self._checkpoint_busy:
             return False
         ids, self._checkpoint_rest = self._checkpoint_rest[:SLICE_RECORDS], self._checkpoint_rest[SLICE_RECORDS:]
-        values: list[Any] = [["job", job] for i in ids if (job := self._jobs(i)) is not None and job.state not in JOB_ENDED]
+        values: list[Any] = [["job", job] for i in ids if (job := self._jobs.get(i)) is not None and job.state not in JOB_ENDED]
         self._append_checkpoint(self._checkpoint.lines(values))
         if self._checkpoint_rest:
             return True
@@ -255,8 +251,8 @@ class FileEngine:
         self._writer.hand(lambda: self._disk.append(path, data), self._note_error)
 
     def _finish_checkpoint(self, file: checkpoints.CheckpointFile) -> None:
-        workers = [["worker", w] for i in self._worker_ids() if (w := self._workers(i)) is not None]
-        keys = [["key", [*key, *use]] for key, use in self._all_keys().items()]
+        workers = [["worker", worker] for worker in self._workers.values()]
+        keys = [["key", [*key, *use]] for key, use in self._keys.items()]
         self._append_checkpoint(file.lines([*workers, *keys]) + file.end())
         self._checkpoint_busy = True
         seq, folder, disk = file.seq, self._folder, self._disk
@@ -326,7 +322,14 @@ class FileEngine:
         }
 
     def close(self) -> None:
-        """Write every file, a checkpoint, the seal. The writer must still report: with a thread, its messages are drained by the caller."""
-        if self._refused is None:
-            self._journal.close()
+        """Write every file, a checkpoint and the seal, in bounded time; what is left over only makes the next start slower."""
         self._writer.close()
+        started = self._clock.monotonic()
+        if self._refused is not None:
+            return
+        while not self._projection.idle() and self._clock.monotonic() - started < CLOSE_S_MAX:
+            self._projection.hand_over(self._clock.monotonic(), at_once=True)
+        self.checkpoint()
+        while self._checkpoint is not None and self._clock.monotonic() - started < CLOSE_S_MAX:
+            self._checkpoint_slice(self._clock.monotonic())
+        self._journal.close()

@@ -37,8 +37,7 @@ class MemoryEngine:
         other._seq = self._seq
         return other
 
-    def attach(self, jobs: Callable[[str], Job | None], workers: Callable[[str], Worker | None],
-               all_keys: Callable[[], dict[Key, KeyUse]]) -> None:
+    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse]) -> None:
         """Nothing is written, so nothing is looked up."""
 
     def recover(self) -> Recovered:

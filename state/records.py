@@ -52,6 +52,8 @@ class Step(NamedTuple):
     output: Any = None
     error: dict[str, Any] | None = None
     settled: str = ""                # sha256 of the result that settled `attempt`
+    spec: dict[str, Any] | None = None     # members of its kind whose templates were resolved with the input; None: as the definition has them
+    last_k: int = 0                  # number of the newest event of the current attempt, so that a message sent again adds nothing
     phases: dict[str, Any] | None = None   # phase name -> value, of attempts that did not finish
 
 

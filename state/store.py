@@ -53,12 +53,13 @@ class Store:
         self._order: list[str] = []                    # job ids, ascending; some may have left
         self._job_indexes: list[JobIndex] = []
         self._worker_indexes: list[WorkerIndex] = []
+        self._listeners: list[Callable[[Unit], None]] = []
         self._unit: Unit | None = None
         self._turn: list[Unit] = []
         self._last_at = 0.0
         self.bytes_held = 0
         self.illegal_moves = 0
-        engine.attach(self.jobs.get, self.workers.get, lambda: self.keys)
+        engine.attach(self.jobs, self.workers, self.keys)
 
     def recover(self) -> None:
         """Load what the engine kept. Call once, before the first unit; indexes added before are told every record."""
@@ -82,6 +83,10 @@ class Store:
     def index_workers(self, index: WorkerIndex) -> None:
         """Tell `index` of every worker that appears, changes or leaves."""
         self._worker_indexes.append(index)
+
+    def when_committed(self, listener: Callable[[Unit], None]) -> None:
+        """Tell `listener` of every unit that has been committed."""
+        self._listeners.append(listener)
 
     # -- units --------------------------------------------------------------------------------------------------------------------
 
@@ -134,6 +139,9 @@ class Store:
                 self._undo(unit)
         else:
             self.seq = units[-1].seq
+            for listener in self._listeners:
+                for unit in units:
+                    listener(unit)
         return ticket
 
     def _describe(self, unit: Unit) -> None:
@@ -164,6 +172,11 @@ class Store:
             if known is not None:
                 self.workers[worker_id] = known
             self._tell_workers(worker, known)
+
+    def now(self) -> float:
+        """Wall seconds of the open unit: everything in it happens at one time."""
+        assert self._unit is not None
+        return self._unit.at
 
     # -- jobs -----------------------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,192 @@
+"""The command line: serve, check, route (worker is another program). What is asked for, in `Options`; what can be answered without a server, here."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import json
+import os
+import ssl
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from router.api.gate import Secrets
+from router.config import ConfigError, Settings, load, read_secret
+from router.policy.routing import decide
+from skills.cache import Library
+from skills.folder import read_folder
+from skills.lint import lint
+from skills.match import CONFIDENCE_MIN
+from skills.parse import SkillError
+from skills.parse import parse as parse_skill
+from state.clock import Clock
+from state.log import Log
+
+EXAMPLES = """examples:
+  python3 server.py                                         serve on http://127.0.0.1:7070
+  python3 server.py --port 0 --data /var/lib/yardmaster     a free port, another data folder
+  python3 server.py --host 0.0.0.0 --secret-file secret     beyond this machine, with a secret
+  python3 server.py worker --server http://host:7070 --secret-file secret --slots 4 --label gpu=h100
+  python3 server.py check                                   lint skills and configuration, status 1 on errors
+  python3 server.py route "which columns have gaps?"        which skill a task would go to
+"""
+
+
+class UsageError(Exception):
+    """What the command line asks for cannot be done; one line says why."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line, understood."""
+
+    command: str
+    settings: Settings
+    host: str = "127.0.0.1"
+    port: int = 7070
+    secret_file: Path | None = None
+    worker_secret_file: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    log_level: str = "info"
+    text: str = ""
+    json: bool = False
+
+    @property
+    def loopback(self) -> bool:
+        """Only this machine can reach the address."""
+        return self.host == "localhost" or _is_loopback(self.host)
+
+    def url(self, port: int) -> str:
+        """Where a client on this machine finds the server."""
+        host = self.host
+        if host in ("0.0.0.0", ""):
+            host = "127.0.0.1"
+        elif host == "::":
+            host = "::1"
+        shown = f"[{host}]" if ":" in host else host
+        return f"{'https' if self.tls_cert else 'http'}://{shown}:{port}"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (python3 server.py --help shows examples)")
+
+
+def parse(argv: list[str], root: Path) -> Options:
+    """Options of a command line; UsageError where it makes no sense."""
+    parser = _Parser(prog="server.py", description="Yardmaster: an agent router in one program.", epilog=EXAMPLES,
+                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", nargs="?", default="serve", choices=("serve", "worker", "check", "route"), help="serve unless given")
+    parser.add_argument("text", nargs="?", default="", help="route: the task")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, default=7070, help="port to listen on, 0 for a free one (7070)")
+    parser.add_argument("--data", type=Path, default=root / "data", help="data folder (data/ beside server.py)")
+    parser.add_argument("--skills", type=Path, default=root / "skills" / "library", help="skill library (skills/library)")
+    parser.add_argument("--config", type=Path, default=root / "config", help="configuration folder (config/)")
+    parser.add_argument("--secret-file", type=Path, help="file with the secret that every request must carry")
+    parser.add_argument("--worker-secret-file", type=Path, help="file with a secret that opens the fleet and content routes only")
+    parser.add_argument("--tls-cert", type=Path, help="certificate chain in PEM")
+    parser.add_argument("--tls-key", type=Path, help="its private key in PEM")
+    parser.add_argument("--no-worker", action="store_true", help="start no embedded worker")
+    parser.add_argument("--slots", type=int, default=os.cpu_count() or 1, help="slots of the embedded worker (the number of cores)")
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info", help="least level that is logged (info)")
+    parser.add_argument("--json", action="store_true", help="check, route: answer in JSON")
+    found = parser.parse_args(argv)
+    if not 0 <= found.port <= 65535 or not 1 <= found.slots <= 4096:
+        raise UsageError("--port must be 0 to 65535 and --slots 1 to 4096")
+    if bool(found.tls_cert) != bool(found.tls_key):
+        raise UsageError("--tls-cert and --tls-key go together")
+    if found.command == "route" and not found.text:
+        raise UsageError('route needs the task, such as: route "which columns have gaps?"')
+    if found.command != "route" and found.text:
+        raise UsageError(f"unexpected argument {found.text!r}")
+    trust = ("--tls-ca", str(found.tls_cert.resolve())) if found.tls_cert else ()
+    settings = Settings(root, found.data.resolve(), found.skills.resolve(), found.config.resolve(), not found.no_worker, found.slots, trust)
+    return Options(found.command, settings, found.host, found.port, found.secret_file, found.worker_secret_file, found.tls_cert, found.tls_key,
+                   found.log_level, found.text, found.json)
+
+
+def secrets_of(options: Options, embedded: str) -> Secrets:
+    """The secrets in force; UsageError for an address beyond this machine without one."""
+    if options.secret_file is None:
+        if not options.loopback:
+            raise UsageError(f"listening on {options.host} without --secret-file would let anybody who can reach it run jobs")
+        return Secrets()
+    worker = read_secret(options.worker_secret_file) if options.worker_secret_file else ""
+    return Secrets(read_secret(options.secret_file), worker, embedded)
+
+
+def tls_of(options: Options) -> ssl.SSLContext | None:
+    """The TLS context, if TLS was asked for."""
+    if options.tls_cert is None or options.tls_key is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(options.tls_cert, options.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(f"cannot use {options.tls_cert} and {options.tls_key}: {error}") from error
+    return context
+
+
+def check(options: Options) -> int:
+    """Lint skills and configuration: `file:line: severity: reason` a line; 1 if anything is an error."""
+    findings: list[dict[str, object]] = []
+    try:
+        load(options.settings.config)
+    except ConfigError as error:
+        findings.append({"severity": "error", "code": "config", "place": str(error).partition(": ")[0], "reason": str(error).partition(": ")[2]})
+    library = Library(options.settings.skills, Clock(), Log(Clock(), "error"))
+    catalogue = library.current()
+    for broken in catalogue.broken:
+        findings.append({"severity": "error", "code": "does-not-compile", "place": f"{Path(broken.path) / broken.file}:{broken.line}",
+                         "reason": broken.reason})
+    folders = [f for f in sorted(options.settings.skills.iterdir()) if f.is_dir()] if options.settings.skills.is_dir() else []
+    if not folders:
+        raise UsageError(f"{options.settings.skills} holds no skill folders")
+    for folder in folders:
+        findings += _lint(folder)
+    errors = sum(f["severity"] == "error" for f in findings)
+    if options.json:
+        print(json.dumps({"skills": len(catalogue.skills), "errors": errors, "findings": findings}, indent=1, ensure_ascii=False))
+    else:
+        for f in findings:
+            print(f"{f['place']}: {f['severity']}: {f['reason']}" + (f" ({f['hint']})" if f.get("hint") else ""))
+        print(f"{len(catalogue.skills)} skills, {errors} errors, {len(findings) - errors} warnings")
+    return 1 if errors else 0
+
+
+def _lint(folder: Path) -> list[dict[str, object]]:
+    try:
+        files = {name: file.data for name, file in read_folder(folder).items()}
+        source = parse_skill(folder.name, files)
+    except SkillError:
+        return []                      # listed as broken already
+    return [{"severity": f.severity, "code": f.code, "place": f"{folder / f.file}:{f.line}", "reason": f.reason, "hint": f.hint}
+            for f in lint(source, files)]
+
+
+def route(options: Options) -> int:
+    """Say which skill a task would go to; 1 if none."""
+    catalogue = Library(options.settings.skills, Clock(), Log(Clock(), "error")).current()
+    matching = load(options.settings.config).matching
+    ranking = catalogue.index.rank(options.text, matching.candidates)
+    raised = {c.name: float(catalogue.skills[c.name].match.get("min_confidence", 0.0)) for c in ranking.candidates}
+    decision = decide(ranking, matching.min_confidence or CONFIDENCE_MIN, raised)
+    if options.json:
+        print(json.dumps(decision.document(), indent=1, ensure_ascii=False))
+    else:
+        print(f"{decision.target or 'no skill'}: {decision.reason}")
+        for candidate in decision.facts["candidates"]:
+            print(f"  {candidate['confidence']:.2f}  {candidate['skill']}", file=sys.stdout)
+    return 0 if decision.dispatch else 1
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

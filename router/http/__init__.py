@@ -1,0 +1,14 @@
+"""The HTTP engine: one selector loop that reads requests, asks its hooks, commits once a turn and then replies.
+
+messages   what a handler takes and gives: Request, Response, Park, Stream, Offload, Receive
+parser     bytes to request heads and bodies, strictly
+wirejson   JSON from the wire (strict) and to the wire (compact)
+replies    values and faults to responses, responses to bytes
+hooks      what the engine asks of the house: admit, handle, unit, settle, commit
+bounds     the limits of one engine
+timers helpers parking outbox upload streaming    the parts of a turn
+loop       what all connections of one engine share
+connection one client: its state and its bytes
+engine     the listener and the turn
+Nothing here knows a task, a job or a route.
+"""

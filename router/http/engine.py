@@ -1,0 +1,314 @@
+"""The engine: a listener, its connections, and the turn in which all of them are served.
+
+The order of a turn is fixed: ready sockets, then due timers, then messages, then settling (parked requests that the turn's changes concern), then
+one commit, then the replies, then the hand-over. Ready sockets are read before timers fire, so that a heartbeat in the queue beats its own timeout.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import socketserver
+import ssl
+import traceback
+from collections.abc import Callable, Hashable
+from functools import partial
+from http.server import HTTPServer
+from itertools import pairwise
+from typing import Any, cast
+
+from router.http.bounds import EngineLimits, connection_cap
+from router.http.connection import Connection
+from router.http.hooks import Hooks, Stats, Ticket
+from router.http.loop import Loop
+from router.http.outbox import Client
+from router.http.timers import Timer
+from router.http.wire import READ
+from state.clock import Clock
+from state.errors import Fault, StorageUnavailable, TooManyConnections
+from state.log import Log
+
+BACKLOG = 1_024                       # connections that the kernel keeps for us; the stdlib's 5 refuses a burst of 20
+ACCEPTS_PER_TURN_MAX = 128            # a burst of connections must not hold up those that are open
+ACCEPT_PAUSE_S = 0.25                 # after the process or the machine ran out of descriptors
+BARRED_AT_ONCE_MAX = 64               # connections over the cap that are told so; beyond them they are just closed
+SETTLE_ROUNDS_MAX = 8                 # a resumed request may concern another one; the rest goes into the next turn
+SLOW_TURN_S = 0.05                    # nothing else is served meanwhile: worth a line
+FLUSH_S = 1.0                         # what `stop` gives replies that are written to reach their clients
+OUT_OF_DESCRIPTORS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+
+
+class _Failed:
+    """The ticket of a commit that raised."""
+
+    ended = True
+
+    def __init__(self) -> None:
+        self.fault: Fault | None = StorageUnavailable("the changes of this request could not be stored", retry_after_s=1)
+
+
+class Engine(HTTPServer):
+    """An HTTP server on one thread. `serve` runs turns until `stop`; tests may call `turn` themselves.
+
+    Only `post` and `stop` may be called from another thread, and from signal handlers.
+    """
+
+    request_queue_size = BACKLOG
+    allow_reuse_address = True
+
+    def __init__(self, address: tuple[str, int], hooks: Hooks, clock: Clock, log: Log, ssl_context: ssl.SSLContext | None = None,
+                 limits: EngineLimits | None = None, helper_threads: int = 4) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, cast(Any, Connection))      # the base class would call it; here `_accept` does
+        self.socket.setblocking(False)
+        self.limits = limits or EngineLimits()
+        self.connections_max = self.limits.connections_max or connection_cap()
+        self.loop = Loop(hooks, clock, log, self.limits, helper_threads)
+        self.state = "serving"                        # serving, stopping, stopped
+        self._log = log
+        self._hooks = hooks
+        self._ssl_context = ssl_context
+        self._connections: dict[Client, None] = {}
+        self._unsettled = False                       # settling was cut short: the next turn does not wait
+        self._flush_s = FLUSH_S
+        self._accepting = False
+        self._accept_again()
+        self.loop.timers.at(self.loop.now + self.limits.sweep_s, partial(self.loop.shielded, self._sweep), self.limits.sweep_s)
+
+    def server_bind(self) -> None:
+        """Bind without asking the name service who we are, as the base class does."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+
+    # -- What the house may ask for ---------------------------------------------------------------------------------------------------
+
+    @property
+    def stats(self) -> Stats:
+        """The counters."""
+        return self.loop.stats
+
+    def call_at(self, monotonic_s: float, function: Callable[[], object]) -> Timer:
+        """Call `function` on the loop, in a unit, in the first turn at or after a moment."""
+        return self.loop.timers.at(monotonic_s, partial(self.loop.guarded, "timer", function))
+
+    def call_every(self, seconds: float, function: Callable[[], object]) -> Timer:
+        """Call `function` on the loop, in a unit, every so often, first after one period. Periods that were missed are made up for by one call."""
+        return self.loop.timers.at(self.loop.now + seconds, partial(self.loop.guarded, "timer", function), seconds)
+
+    def post(self, function: Callable[[], object]) -> None:
+        """Call `function` on the loop, in a unit, among the messages of a turn. May be called from any thread."""
+        self.loop.post(function)
+
+    def offload(self, call: Callable[[], Any], then: Callable[[Any], object]) -> None:
+        """Run `call` (blocking, not computing) on a helper thread now, then `then(its value or exception)` on the loop, in a unit."""
+        self.loop.helpers.submit(call, lambda result: self.loop.guarded("offload", partial(then, result)))
+
+    def wake(self, key: Hashable) -> None:
+        """What waits for `key` now goes on: parked requests when the turn settles, streams after its commit."""
+        self.loop.parks.wake(key)
+        self.loop.streams.wake(key)
+
+    def parked(self, key: Hashable) -> int:
+        """How many requests are parked on `key`."""
+        return self.loop.parks.waiting(key)
+
+    # -- Life -------------------------------------------------------------------------------------------------------------------------
+
+    def serve(self) -> None:
+        """Run turns until `stop` is called, then leave."""
+        try:
+            while self.state == "serving":
+                self.turn()
+            self._leave()
+        finally:
+            self.close()
+
+    def serve_forever(self, poll_interval: float = 0.5) -> None:
+        """The standard library's name for `serve`."""
+        self.serve()
+
+    def stop(self, flush_s: float = FLUSH_S) -> None:
+        """Have `serve` return: nothing new is accepted, replies that are made get up to `flush_s` to leave, then all closes."""
+        self._flush_s = flush_s
+        if self.state == "serving":
+            self.state = "stopping"
+        self.loop.rouse()
+
+    def shutdown(self) -> None:
+        """The standard library's name for `stop`."""
+        self.stop()
+
+    def stop_accepting(self) -> None:
+        """Close the listener, so that a successor may bind the port. Connections that are open go on. On the loop's thread only."""
+        if self._accepting:
+            self.loop.selector.unregister(self.socket)
+            self._accepting = False
+        self.server_close()
+
+    def close(self) -> None:
+        """Close everything at once. `serve` does it on its way out."""
+        if self.state == "stopped":
+            return
+        self.state = "stopped"
+        self.stop_accepting()
+        for client in list(self._connections):
+            client.close()
+        self.loop.helpers.stop(self._flush_s)
+        self.loop.read_messages()                     # farewells of what was closed, and what helpers brought back
+        self.loop.close()
+
+    def _leave(self) -> None:
+        """Let replies reach their clients."""
+        self.stop_accepting()
+        self.loop.closing = True
+        until = self.loop.monotonic() + self._flush_s
+        for client in list(self._connections):
+            if not client.is_owed():
+                client.close()
+        while any(client.is_owed() for client in self._connections) and self.loop.monotonic() < until:
+            self.turn()
+        for client in list(self._connections):
+            client.close()
+        self.turn(0.0)                                # what their ends mean to the house is committed
+
+    # -- The turn ---------------------------------------------------------------------------------------------------------------------
+
+    def turn(self, timeout: float | None = None) -> None:
+        """One turn. It sleeps until something is ready or due, for at most `timeout` seconds."""
+        loop, hooks = self.loop, self._hooks
+        patience = 0.0 if self._unsettled else loop.patience()
+        ready = loop.selector.select(patience if timeout is None else min(timeout, patience))
+        loop.begin_turn()
+        marks = [loop.now]
+        again = list(loop.again)
+        for key, mask in ready:
+            try:
+                key.data.ready(mask)
+            except Exception:
+                self._failed(key.data)
+        for client in again:
+            if client in loop.again:
+                del loop.again[client]
+                loop.shielded(client.work)
+        marks.append(loop.monotonic())
+        for timer in loop.timers.due(loop.now):
+            loop.shielded(partial(timer.fire, loop.now))
+        marks.append(loop.monotonic())
+        loop.read_messages()
+        marks.append(loop.monotonic())
+        self._settle()
+        marks.append(loop.monotonic())
+        ticket = self._commit() if hooks.dirty() else None
+        marks.append(loop.monotonic())
+        loop.outbox.close_turn(ticket)
+        self._pull()
+        marks.append(loop.monotonic())
+        loop.shielded(hooks.after_commit)
+        marks.append(loop.monotonic())
+        if marks[-1] - marks[0] > SLOW_TURN_S:
+            self._tell_slow(marks)
+
+    def _settle(self) -> None:
+        """Resume parked requests that the turn concerns, until nothing more is woken, for a bounded number of rounds."""
+        parks = self.loop.parks
+        self._unsettled = False
+        for _ in range(SETTLE_ROUNDS_MAX):
+            try:
+                more = self._hooks.settle()
+            except Exception:
+                self._log.error("settle_failed", traceback=traceback.format_exc())
+                return
+            woken = parks.woken() if parks.has_woken() else ()
+            for client in woken:
+                client.resume(False)
+            if not woken and not more:
+                return
+        self._unsettled = True
+
+    def _commit(self) -> Ticket:
+        """The ticket of the turn's changes. A commit that raises has failed."""
+        try:
+            return self._hooks.commit()
+        except Exception:
+            self._log.error("commit_failed", traceback=traceback.format_exc())
+            return _Failed()
+
+    def _pull(self) -> None:
+        """Send what streams have to say after the commit."""
+        loop = self.loop
+        if loop.streams.has_woken():
+            loop.pulls.update(dict.fromkeys(loop.streams.woken()))
+        if loop.pulls:
+            pulls, loop.pulls = loop.pulls, {}
+            for client in pulls:
+                loop.shielded(client.pull)
+
+    def _tell_slow(self, marks: list[float]) -> None:
+        """One line for a turn that held everybody up."""
+        parts = ("sockets", "timers", "messages", "settle", "commit", "replies", "after_commit")
+        lengths = {f"{part}_s": round(end - start, 4) for part, (start, end) in zip(parts, pairwise(marks), strict=True) if end - start >= 0.001}
+        self._log.warning("slow_turn", seconds=round(marks[-1] - marks[0], 4), costliest=self.loop.costliest,
+                          costliest_s=round(self.loop.costliest_s, 4), **lengths)
+
+    def _failed(self, part: Any) -> None:
+        """A mistake in the engine itself: the connection that met it closes, the others go on."""
+        self._log.error("engine_failed", traceback=traceback.format_exc())
+        if isinstance(part, Connection):
+            part.close()
+
+    # -- Connections ------------------------------------------------------------------------------------------------------------------
+
+    def ready(self, mask: int) -> None:
+        """Connections wait to be accepted: take a bounded number."""
+        for _ in range(ACCEPTS_PER_TURN_MAX):
+            try:
+                sock, address = self.get_request()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in OUT_OF_DESCRIPTORS:
+                    self._pause_accepting(error)
+                    return
+                continue                              # this client gave up while it waited
+            self._accept(sock, address[0])
+
+    def _accept(self, sock: socket.socket, peer: str) -> None:
+        """Begin with a client, or tell it that there is no room."""
+        excess = len(self._connections) - self.connections_max
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._ssl_context is not None:
+                sock = self._ssl_context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        except OSError:
+            sock.close()
+            return
+        if excess >= 0 and (excess >= BARRED_AT_ONCE_MAX or self._ssl_context is not None):
+            self.stats.refused[TooManyConnections.code] += 1
+            sock.close()
+            return
+        connection = Connection(self.loop, sock, peer, self._connections)
+        self.stats.accepted += 1
+        if excess >= 0:
+            connection.refuse(TooManyConnections(f"{self.connections_max} connections are open, which is all there may be", retry_after_s=1))
+        else:
+            connection.open()
+
+    def _pause_accepting(self, error: OSError) -> None:
+        """No descriptor is left: those who wait stay in the kernel's queue for a moment, instead of waking the loop at once again."""
+        self._log.warning("accepting_paused", error=repr(error), connections=len(self._connections), seconds=ACCEPT_PAUSE_S)
+        self.loop.selector.unregister(self.socket)
+        self._accepting = False
+        self.loop.timers.at(self.loop.now + ACCEPT_PAUSE_S, self._accept_again)
+
+    def _accept_again(self) -> None:
+        if self.state == "serving" and not self._accepting and self.socket.fileno() >= 0:
+            self.loop.selector.register(self.socket, READ, self)
+            self._accepting = True
+
+    def _sweep(self) -> None:
+        """End what takes too long. One look at everybody is cheaper than a timer for each."""
+        now = self.loop.now
+        for client in [client for client in self._connections if client.deadline <= now or client.write_deadline <= now]:
+            client.expire()

@@ -1,0 +1,238 @@
+"""Dispatch: give ready steps to the workers that ask, and wake a parked one when a step becomes ready.
+
+A poll judges the heads of the lanes that its worker could serve, lowest place first, a bounded number of them. Grants to a parked poll happen in the
+turn that makes a step ready and share its commit. Occupancy is what the leases say.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fleet.leases import Lease, Leases
+from fleet.protocol import offers
+from fleet.registry import Live, Registry
+from router.policy.dispatch import Facts, StepFacts, WorkerFacts, decide
+from router.policy.progress import RUNNABLE
+from router.work.definitions import Definitions
+from router.work.lanes import Lane, Lanes, Place
+from state.clock import Clock
+from state.ids import lease_id
+from state.limits import PREFETCH_MAX
+from state.records import Job, Step, Worker
+from state.store import Move, Store
+
+LOOKS_MAX = 64                   # lane heads judged beyond the grants of one poll
+PREFETCH_TIMEOUT_S_MAX = 10.0    # longer steps are not held ahead: they would wait while another worker is free
+
+
+@dataclass(slots=True)
+class Parked:
+    """A poll that waits for work."""
+
+    worker: str
+    offers: frozenset[str]
+    memory_mb: int
+    free: int
+
+
+class Dispatch:
+    """Grants. `wake` resumes the parked poll of a worker."""
+
+    def __init__(self, store: Store, definitions: Definitions, leases: Leases, registry: Registry, lanes: Lanes, clock: Clock,
+                 stale_s: Callable[[], float], wake: Callable[[str], None]) -> None:
+        self._store, self._definitions, self._leases, self._registry, self._lanes = store, definitions, leases, registry, lanes
+        self._clock, self._stale_s, self._wake = clock, stale_s, wake
+        self._parked: dict[str, Parked] = {}
+        self._by_offers: dict[tuple[frozenset[str], int], dict[int, dict[str, None]]] = {}
+
+    # -- grants -------------------------------------------------------------------------------------------------------------------
+
+    def grant(self, worker: Worker, live: Live, most: int) -> list[dict[str, Any]]:
+        """Lease up to `most` steps to a worker that asks; their commands, in order. The caller is in a unit."""
+        facts = self.worker_facts(worker)
+        if facts.state not in ("live",) or most < 1:
+            return []
+        now = self._clock.wall()
+        heads = [(place, id(lane), lane) for lane in self._lanes.of(worker.id) if _could_serve(lane, facts) and (place := lane.head())]
+        heapq.heapify(heads)
+        commands: list[dict[str, Any]] = []
+        looks = 0
+        while heads and len(commands) < most and looks < LOOKS_MAX:
+            place, number, lane = heapq.heappop(heads)
+            job = self._store.jobs[place[1]]
+            decision = decide(Facts(self.step_facts(job, job.steps[place[2]]), facts, now))
+            if not decision.dispatch:
+                looks += 1
+                if decision.rule == "slot_free":
+                    break          # the oldest step needs a free slot: nothing younger is put before it
+                continue
+            commands.append(self._lease(job, place, worker, live))
+            facts = facts._replace(leases=facts.leases + 1, memory_held_mb=facts.memory_held_mb + lane.needs.memory_mb)
+            if (following := lane.head()) is not None:
+                heapq.heappush(heads, (following, number, lane))
+        return commands
+
+    def _lease(self, job: Job, place: Place, worker: Worker, live: Live) -> dict[str, Any]:
+        step = job.steps[place[2]]
+        live.granted += 1
+        fields = {"worker": worker.id, "boot": worker.boot, "n": live.granted, "attempt": step.attempt + 1,
+                  "started_at": round(self._clock.wall(), 3), "settled": "", "last_k": 0, "error": None}
+        why = f"granted to {worker.id}, attempt {step.attempt + 1}"
+        moves = [Move(step.id, "ready", "leased", why, fields)]
+        if job.state != "processing":
+            moves.append(Move("job", job.state, "processing", f"step {step.id} leased to {worker.id}"))
+        job = self._store.move_job(job.id, moves, by=worker.id)
+        return self.command(job, place[2])
+
+    def command(self, job: Job, index: int) -> dict[str, Any]:
+        """What the worker is sent for a leased step; the same each time it is sent."""
+        step = job.steps[index]
+        definition = self._definitions.of(job)
+        rule = definition.by_id[step.id]
+        spec = rule.spec if step.spec is None else step.spec
+        command = {
+            "type": "run", "n": step.n, "lease": lease_id(job.id, index, step.attempt), "job": job.id, "step": step.id, "attempt": step.attempt,
+            "skill": job.skill, "bundle": definition.bundle.sha256, "kind": rule.kind, "spec": spec,
+            "input": job.input if rule.input is None else step.input, "timeout_s": rule.timeout_s, "effects": rule.effects,
+        }
+        for name in ("entry", "argv"):
+            if name in spec:
+                command[name] = spec[name]
+        limits = {**({"memory_mb": rule.memory_mb} if rule.memory_mb else {}), **rule.limits}
+        if limits:
+            command["limits"] = limits
+        if rule.memory_mb:
+            command["memory_mb"] = rule.memory_mb
+        if step.phases:
+            command["phases"] = step.phases
+        if job.traceparent:
+            command["traceparent"] = job.traceparent
+        return command
+
+    def unseen(self, worker_id: str, seen: int) -> list[dict[str, Any]]:
+        """Commands of leases that were granted and, by the worker's own count, never received: the same again, oldest first."""
+        again = sorted((lease for lease in self._leases.of(worker_id).values() if lease.n > seen), key=lambda lease: lease.n)
+        return [self.command(self._store.jobs[lease.job], lease.index) for lease in again]
+
+    # -- facts --------------------------------------------------------------------------------------------------------------------
+
+    def step_facts(self, job: Job, step: Step) -> StepFacts:
+        """What judgement needs to know of a step."""
+        definition = self._definitions.of(job)
+        rule = definition.by_id[step.id]
+        waits_for: tuple[str, ...] = ()
+        if step.state == "pending":
+            done = {s.id for s in job.steps if s.state == "done"}
+            waits_for = tuple(i for i in rule.after if i not in done)
+        running = len(self._leases.by_skill.get(job.skill, ())) if definition.concurrency is not None else 0
+        return StepFacts(job.id, job.state, step.id, step.state, rule.kind, rule.kind in RUNNABLE, waits_for, step.waiting_for, step.due_at,
+                         rule.needs_labels, rule.memory_mb, exclusive(rule.effects, rule.memory_mb, rule.timeout_s), job.target, job.priority,
+                         job.skill, running, definition.concurrency)
+
+    def worker_facts(self, worker: Worker) -> WorkerFacts:
+        """What judgement needs to know of a worker."""
+        live = self._registry.live.get(worker.id)
+        held = self._leases.of(worker.id)
+        state = worker.state
+        if state == "live" and live is None:
+            state = "stale"
+        memory = sum(lease.memory_mb for lease in held.values())
+        return WorkerFacts(worker.id, state, self._registry.silent_s(worker.id), self._stale_s(), offers(worker.labels), worker.slots,
+                           PREFETCH_MAX, len(held), worker.memory_mb, memory)
+
+    # -- parked polls -------------------------------------------------------------------------------------------------------------
+
+    def park(self, worker: Worker, most: int) -> None:
+        """The worker's poll waits for work."""
+        self.unpark(worker.id)
+        free = max(0, worker.slots - len(self._leases.of(worker.id)))
+        parked = self._parked[worker.id] = Parked(worker.id, offers(worker.labels), worker.memory_mb, min(free, most))
+        self._by_offers.setdefault((parked.offers, parked.memory_mb), {}).setdefault(parked.free, {})[worker.id] = None
+
+    def unpark(self, worker_id: str) -> None:
+        """The worker's poll was answered, or its connection has gone."""
+        parked = self._parked.pop(worker_id, None)
+        if parked is not None:
+            classes = self._by_offers[parked.offers, parked.memory_mb]
+            del classes[parked.free][worker_id]
+            if not classes[parked.free]:
+                del classes[parked.free]
+                if not classes:
+                    del self._by_offers[parked.offers, parked.memory_mb]
+
+    def parked(self) -> int:
+        """Polls that wait."""
+        return len(self._parked)
+
+    def ring(self) -> bool:
+        """Wake one fitting poll for each lane that got a step; True if any was woken."""
+        woken = False
+        for lane in self._lanes.take_rung():
+            waiting = len(lane.places)
+            while waiting > 0 and (parked := self._choose(lane)) is not None:
+                self.unpark(parked.worker)
+                self._wake(parked.worker)
+                waiting -= max(1, parked.free)
+                woken = True
+        return woken
+
+    def _choose(self, lane: Lane) -> Parked | None:
+        """Most free slots, then longest parked, among those whose labels and memory fit."""
+        if lane.needs.target:
+            return self._parked.get(lane.needs.target)
+        best: tuple[int, str] | None = None
+        for (offered, memory_mb), classes in self._by_offers.items():
+            if offered.issuperset(lane.needs.labels) and lane.needs.memory_mb <= memory_mb:
+                free = max(classes)
+                if best is None or free > best[0]:
+                    best = (free, next(iter(classes[free])))
+        return self._parked[best[1]] if best is not None else None
+
+    def job_changed(self, old: Job | None, new: Job | None) -> None:
+        """A lease that has ended frees its worker and its skill; one that was cancelled is told to its worker with the next reply."""
+        if old is None or new is None or old.steps is new.steps:
+            return
+        for index, (was, now) in enumerate(zip(old.steps, new.steps, strict=True)):
+            if was.state == "leased" and now.state != "leased":
+                live = self._registry.live.get(was.worker)
+                if now.state == "cancelled" and live is not None:
+                    live.cancel[lease_id(new.id, index, was.attempt)] = None
+                    self._tell(was.worker)
+                else:
+                    self.refresh(was.worker)
+                self._lanes.ring_skill(new.skill)
+
+    def _tell(self, worker_id: str) -> None:
+        if worker_id in self._parked:
+            self.unpark(worker_id)
+            self._wake(worker_id)
+
+    def refresh(self, worker_id: str) -> None:
+        """A fact about this worker has changed (a lease has ended, labels): its parked poll may have a turn."""
+        if worker_id in self._parked and any(lane.places for lane in self._lanes.of(worker_id)):
+            self._tell(worker_id)
+
+
+def _could_serve(lane: Lane, facts: WorkerFacts) -> bool:
+    return facts.offers.issuperset(lane.needs.labels) and lane.needs.memory_mb <= facts.memory_mb
+
+
+def exclusive(effects: str, memory_mb: int, timeout_s: float) -> bool:
+    """True for steps that are not held ahead: effects once, memory needs, long timeouts."""
+    return effects == "once" or memory_mb > 0 or timeout_s > PREFETCH_TIMEOUT_S_MAX
+
+
+def lease_facts(definitions: Definitions) -> Callable[[Job, str], tuple[float, int, bool]]:
+    """What `Leases` asks about a step."""
+    def facts(job: Job, step_id: str) -> tuple[float, int, bool]:
+        rule = definitions.step(job, step_id)
+        return rule.timeout_s, rule.memory_mb, exclusive(rule.effects, rule.memory_mb, rule.timeout_s)
+    return facts
+
+
+def received(lease: Lease, live: Live | None) -> bool:
+    """False only if the worker's own count proves that it never got this grant."""
+    return live is None or live.seen is None or lease.n <= live.seen

@@ -1,0 +1,178 @@
+"""Submit: from a task in plain words to a queued job. Match, check the input, pin the definition, create.
+
+What blocks (making a definition durable, storing a large input) is gathered in an `Admission` and done on a helper thread before the job is created.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from fleet.values import spill
+from router.config import Config
+from router.policy.decision import Decision
+from router.policy.progress import RUNNABLE, follow
+from router.policy.routing import decide
+from router.work.definitions import Definitions
+from skills.cache import Library
+from skills.definition import Definition
+from skills.match import CONFIDENCE_MIN
+from state.content import Content
+from state.errors import InvalidInput, InvalidTask, NoSkillMatches, QueueFull, ShuttingDown
+from state.limits import PRIORITY_DEFAULT, PRIORITY_MAX, TASK_CHARACTERS_MAX, VALUE_INLINE_BYTES_MAX
+from state.records import Job, Step, encode
+from state.store import Store
+
+DEADLINE_S_MAX = 366 * 24 * 3600.0
+KEY_CHARACTERS_MAX = 255
+
+
+class Task(NamedTuple):
+    """What a client asks. `key` is an idempotency key or ""; `target` a worker's name or ""."""
+
+    task: str
+    input: Any
+    skill: str
+    priority: int
+    deadline_s: float
+    key: str
+    target: str = ""
+
+
+@dataclass
+class Admission:
+    """A task that has been judged and may become a job. `large`: its input has to go to the artifacts first."""
+
+    task: Task
+    definition: Definition
+    decision: Decision
+    bytes: int
+    large: bool
+    digest: str = ""
+    blocking: list[Callable[[], None]] = field(default_factory=list)
+
+
+def parse_task(value: Any, at: str = "") -> Task:
+    """A Task from a JSON value; InvalidTask with the pointer of the first wrong member. Unknown members are ignored."""
+    if not isinstance(value, dict):
+        raise InvalidTask("a task is an object such as {\"task\": \"...\"}", pointer=at)
+    task, skill = value.get("task", ""), value.get("skill", "")
+    for name, text in (("task", task), ("skill", skill), ("idempotency_key", value.get("idempotency_key", ""))):
+        if not isinstance(text, str):
+            raise InvalidTask(f"{name} must be text", pointer=f"{at}/{name}")
+    if len(task) > TASK_CHARACTERS_MAX:
+        raise InvalidTask(f"task has {len(task)} characters, {TASK_CHARACTERS_MAX} are allowed", pointer=f"{at}/task",
+                          hint="put documents into the input")
+    if not task.strip() and not skill:
+        raise InvalidTask("task must say what is to be done, or skill must name a skill", pointer=f"{at}/task")
+    priority = value.get("priority", PRIORITY_DEFAULT)
+    if type(priority) is not int or not 0 <= priority <= PRIORITY_MAX:
+        raise InvalidTask(f"priority must be an integer from 0 to {PRIORITY_MAX}", pointer=f"{at}/priority")
+    deadline_s = value.get("deadline_s", 0)
+    if type(deadline_s) not in (int, float) or not 0 <= deadline_s <= DEADLINE_S_MAX or (deadline_s == 0 and "deadline_s" in value):
+        raise InvalidTask(f"deadline_s must be a number of seconds above 0, at most {DEADLINE_S_MAX:.0f}", pointer=f"{at}/deadline_s")
+    key = str(value.get("idempotency_key", ""))
+    if len(key) > KEY_CHARACTERS_MAX:
+        raise InvalidTask(f"idempotency_key has {len(key)} characters, {KEY_CHARACTERS_MAX} are allowed", pointer=f"{at}/idempotency_key")
+    return Task(task, value.get("input", {}), skill, priority, float(deadline_s), key)
+
+
+class Submit:
+    """Admits tasks. `leaving()` is true while the server shuts down."""
+
+    def __init__(self, store: Store, library: Library, definitions: Definitions, content: Content, config: Callable[[], Config],
+                 leaving: Callable[[], bool]) -> None:
+        self._store, self._library, self._definitions, self._content = store, library, definitions, content
+        self._config, self._leaving = config, leaving
+
+    # -- judging --------------------------------------------------------------------------------------------------------------------
+
+    def open_for(self, more: int) -> None:
+        """Raise the refusal if the server takes no new jobs now: it leaves, its disk refuses, or it holds as much as it may."""
+        if self._leaving():
+            raise ShuttingDown("the server is stopping and takes no new jobs", retry_after_s=2)
+        refusal = self._store.engine.refusal()
+        if refusal is not None:
+            raise refusal
+        limits = self._config().server
+        if len(self._store.jobs) + more > limits.max_live_jobs:
+            raise QueueFull(f"{len(self._store.jobs)} jobs are live, {limits.max_live_jobs} are allowed", retry_after_s=5)
+        if self._store.bytes_held > limits.max_queued_bytes:
+            raise QueueFull(f"live jobs hold {self._store.bytes_held} bytes, {limits.max_queued_bytes} are allowed", retry_after_s=5)
+
+    def route(self, task: Task) -> tuple[Decision, Definition | None]:
+        """Which skill would run it, and why. UnknownSkill and SkillBroken for a named skill that cannot be used."""
+        if task.skill:
+            definition = self._library.skill(task.skill)
+            return Decision(True, "named", f"the task names skill {task.skill}", target=task.skill), definition
+        catalogue = self._library.current()
+        matching = self._config().matching
+        ranking = catalogue.rank(task.task, matching.candidates)
+        raised = {c.name: float(catalogue.skills[c.name].match.get("min_confidence", 0.0)) for c in ranking.candidates}
+        decision = decide(ranking, matching.min_confidence or CONFIDENCE_MIN, raised)
+        return decision, catalogue.skills[decision.target] if decision.dispatch else None
+
+    def admit(self, task: Task, size: int) -> Admission:
+        """Judge a task of `size` bytes; NoSkillMatches or InvalidInput where it cannot become a job."""
+        decision, definition = self.route(task)
+        if definition is None:
+            raise NoSkillMatches(decision.reason, candidates=decision.facts["candidates"],
+                                 hint='name one with "skill", or say more; GET /skills lists what there is')
+        check_input(definition, task.input)
+        large = size > VALUE_INLINE_BYTES_MAX and len(encode(task.input)) > VALUE_INLINE_BYTES_MAX
+        admission = Admission(task, definition, decision, size, large)
+        if not self._definitions.is_pinned(definition):
+            files = self._library.files(definition)
+            admission.blocking.append(lambda: self._definitions.pin(definition, files))
+        if large:
+            admission.blocking.append(lambda: self._store_input(admission))
+        return admission
+
+    def _store_input(self, admission: Admission) -> None:
+        """Large values of the input become artifacts (blocking)."""
+        admission.task = admission.task._replace(input=spill(admission.task.input, self._content.put))
+
+    # -- creating -------------------------------------------------------------------------------------------------------------------
+
+    def create(self, admission: Admission, by: str, scope: str, key: str, digest: str, status: int, traceparent: str) -> Job:
+        """The queued job; the caller is in a unit and has done what blocks."""
+        definition, task = admission.definition, admission.task
+        self._definitions.pinned(definition)
+        now = self._store.now()
+        deadline = round(now + task.deadline_s, 3) if task.deadline_s else 0.0
+        job = Job(self._store.ids.job(), "queued", task.task, definition.name, definition.version, definition.sha256, admission.decision.document(),
+                  task.input, first_steps(definition, now), task.priority, now, now, deadline_at=deadline, target=task.target,
+                  traceparent=traceparent, bytes=admission.bytes, keys=((scope, key, digest, now, status),) if key else ())
+        why = admission.decision.reason if task.skill else f"matched {definition.name}"
+        job = self._store.create_job(job, why, by)
+        moves, fields = follow(job, definition, [], now)
+        return self._store.move_job(job.id, moves, by, **fields) if moves else job
+
+
+def first_steps(definition: Definition, now: float) -> tuple[Step, ...]:
+    """Steps of a new job: those that wait for nothing and need no template are born ready."""
+    steps = []
+    for rule in definition.steps:
+        plain = not rule.after and rule.input is None and rule.kind in RUNNABLE and not rule.compiled.references
+        steps.append(Step(rule.id, "ready", ready_at=now) if plain else Step(rule.id, "pending"))
+    return tuple(steps)
+
+
+def check_input(definition: Definition, value: Any) -> None:
+    """InvalidInput with every failure, if the input does not fit the skill's schema."""
+    if definition.input is None:
+        return
+    failures = definition.input.errors(value)
+    if failures:
+        errors: list[Mapping[str, Any]] = [{"pointer": f"/input{f.pointer}", "keyword": f.keyword, "message": f.message} for f in failures]
+        first = errors[0]
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        detail = f"the input does not fit skill {definition.name}: {first['pointer']} {first['message']}{more}"
+        raise InvalidInput(detail, pointer=str(first["pointer"]), errors=errors, skill=definition.name, hint=f"GET /skills/{definition.name} shows the schema")
+
+
+def digest_of(body: bytes) -> str:
+    """What two idempotent requests are compared by."""
+    return hashlib.sha256(body).hexdigest()

@@ -1,0 +1,70 @@
+"""Sweep: content that no kept job names goes after a day. Blocking, in bounded slices on helper threads, once a minute.
+
+What is kept is gathered from live jobs (on the loop), from the index rows of finished ones and from the library; a name that is younger than a
+day is left alone, so content may be stored before the job that names it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from router.work.definitions import Definitions
+from skills.cache import Library
+from state.content import sweep
+from state.disk import Disk
+from state.finished import Finished, artifacts_in
+from state.log import Log
+from state.store import Store
+
+SLICE = 200                    # names removed in one sweep
+LIVE_SCAN_MAX = 50_000         # with more live jobs the sweep waits for a quieter time: their inputs are looked at on the loop
+
+
+class Sweep:
+    """One at a time."""
+
+    def __init__(self, disk: Disk, data: Path, store: Store, finished: Finished, library: Library, definitions: Definitions, log: Log) -> None:
+        self._disk, self._data, self._store, self._finished = disk, data, store, finished
+        self._library, self._definitions, self._log = library, definitions, log
+        self._busy = False
+
+    def start(self, offload: Callable[[Callable[[], Any], Callable[[Any], object]], None]) -> None:
+        """Begin a sweep unless one runs or too much is live."""
+        if self._busy or len(self._store.jobs) > LIVE_SCAN_MAX:
+            return
+        self._busy = True
+        artifacts: set[str] = set()
+        definitions = {skill.sha256 for skill in self._library.current().skills.values()}
+        for job in self._store.jobs.values():
+            artifacts.update(artifacts_in(job))
+            definitions.add(job.definition)
+        self._definitions.forget_unused(definitions)
+        offload(lambda: self._run(artifacts, definitions), self._ended)
+
+    def _run(self, artifacts: set[str], definitions: set[str]) -> int:
+        for day in self._finished.days():
+            if self._disk.exists(self._finished.index(day)):
+                for row in self._finished.rows(day):
+                    artifacts.update(row.artifacts)
+                    definitions.add(row.definition)
+        bundles = {self._bundle_of(sha256) for sha256 in definitions}
+        removed = sweep(self._disk, self._data / "artifacts", artifacts, SLICE)
+        with self._definitions.guard:
+            return (removed + sweep(self._disk, self._data / "definitions", definitions, SLICE)
+                    + sweep(self._disk, self._data / "bundles", bundles, SLICE))
+
+    def _bundle_of(self, sha256: str) -> str:
+        try:
+            return str(json.loads(self._disk.read(self._data / "definitions" / f"{sha256}.json"))["bundle"]["sha256"])
+        except FileNotFoundError:
+            return ""
+
+    def _ended(self, removed: Any) -> None:
+        self._busy = False
+        if isinstance(removed, Exception):
+            self._log.warning("sweep_failed", error=str(removed))
+        elif removed:
+            self._log.info("content_swept", removed=removed)

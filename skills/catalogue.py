@@ -1,0 +1,72 @@
+"""The catalogue: what the library held at one moment. Frozen; a request works with one catalogue from beginning to end.
+
+The index is built when it is first asked for, from the skills that this version can run; the others are reached by name only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from skills.definition import Definition
+from skills.match import Document, Index, Ranking
+
+RANKINGS_MAX = 1_024                # remembered per catalogue: the busiest texts of a router, a few MB
+RANKED_CHARACTERS_MAX = 500         # longer texts hardly come twice
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenSkill:
+    """A folder that does not compile, or whose name is taken. `since` is wall time; `serving` the version that is still served, or None.
+
+    `file` is relative to the folder (empty: the folder itself), `line` None where all of it is meant, `path` the folder's full path.
+    """
+
+    name: str
+    folder: str
+    path: str
+    file: str
+    line: int | None
+    reason: str
+    since: float
+    serving: str | None
+
+    @property
+    def where(self) -> str:
+        """`csv-profile/skill.toml:6`, as short as what is known."""
+        place = f"{self.folder}/{self.file}" if self.file else self.folder
+        return place if self.line is None else f"{place}:{self.line}"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Skills by name in order of name, the broken ones, and the index. `version` grows with every change and means nothing elsewhere."""
+
+    version: int
+    skills: Mapping[str, Definition]
+    broken: tuple[BrokenSkill, ...]
+    _rankings: dict[tuple[str, int], Ranking] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """All names, sorted."""
+        return tuple(self.skills)
+
+    @cached_property
+    def index(self) -> Index:
+        """The index over the skills that can be chosen unnamed."""
+        return Index.build([Document(skill.name, skill.description, skill.keywords, skill.examples, skill.body)
+                            for skill in self.skills.values() if skill.runnable])
+
+    def rank(self, text: str, most: int) -> Ranking:
+        """The best candidates for a text, best first; the answer for a short text is remembered as long as this catalogue lives."""
+        key = (text, most)
+        known = self._rankings.get(key)
+        if known is None:
+            known = self.index.rank(text, most)
+            if len(text) <= RANKED_CHARACTERS_MAX:
+                if len(self._rankings) >= RANKINGS_MAX:
+                    del self._rankings[next(iter(self._rankings))]
+                self._rankings[key] = known
+        return known

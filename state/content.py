@@ -1,0 +1,121 @@
+"""Content by hash: artifacts as files data/artifacts/<sha256>. Written aside, synced, renamed; a name that is there has the bytes that it says.
+
+Everything here blocks and runs on helper threads. What is kept is decided by `sweep`: a name that no kept job has, and that is older than a day.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+from state.disk import Disk
+from state.errors import BodyTooLarge, DigestMismatch, UnknownArtifact
+
+READ_BYTES = 256 * 1024
+YOUNG_S = 24 * 3600.0          # content may be stored before the job that names it
+
+
+class Upload:
+    """One artifact on its way in: `write` in order, then `finish` or `abort`."""
+
+    def __init__(self, folder: Path, wanted: str, bytes_max: int) -> None:
+        self._folder, self._wanted, self._left = folder, wanted, bytes_max
+        self._path = folder / f".{secrets.token_hex(8)}.tmp"
+        self._hash = hashlib.sha256()
+        self._file: BinaryIO | None = None
+        self.size = 0
+
+    def write(self, chunk: bytes) -> None:
+        """Add bytes; BodyTooLarge beyond the limit."""
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise BodyTooLarge("the artifact is over the limit of this server")
+        if self._file is None:
+            self._file = open(self._path, "xb")  # noqa: SIM115 - closed by finish or abort
+        self._hash.update(chunk)
+        self.size += len(chunk)
+        self._file.write(chunk)
+
+    def finish(self) -> str:
+        """Make it durable under its sha256, which is returned; DigestMismatch if another was wanted."""
+        self.write(b"")
+        assert self._file is not None
+        found = self._hash.hexdigest()
+        if self._wanted and found != self._wanted:
+            self.abort()
+            raise DigestMismatch(f"the bytes have sha256 {found}, the path says {self._wanted}")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        os.rename(self._path, self._folder / found)
+        descriptor = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        return found
+
+    def abort(self) -> None:
+        """Leave nothing behind."""
+        if self._file is not None:
+            self._file.close()
+            self._path.unlink(missing_ok=True)
+
+
+class Content:
+    """The artifacts folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def upload(self, wanted: str, bytes_max: int) -> Upload:
+        """Begin to take in content; `wanted` is its sha256 or ""."""
+        return Upload(self.folder, wanted, bytes_max)
+
+    def put(self, data: bytes) -> str:
+        """Keep `data` durably; its sha256."""
+        name = hashlib.sha256(data).hexdigest()
+        if not (self.folder / name).exists():
+            upload = self.upload(name, len(data))
+            upload.write(data)
+            upload.finish()
+        else:
+            os.utime(self.folder / name)
+        return name
+
+    def size(self, sha256: str) -> int:
+        """Bytes of an artifact; UnknownArtifact if it is not here."""
+        try:
+            return (self.folder / sha256).stat().st_size
+        except FileNotFoundError:
+            raise UnknownArtifact(f"no artifact sha256:{sha256} is here", hint="PUT /artifacts/{sha256} or POST /artifacts stores one") from None
+
+    def read(self, sha256: str, offset: int) -> bytes:
+        """Up to 256 KiB from `offset`; empty at the end."""
+        with open(self.folder / sha256, "rb") as file:
+            file.seek(offset)
+            return file.read(READ_BYTES)
+
+
+def sweep(disk: Disk, folder: Path, kept: set[str], most: int) -> int:
+    """Remove up to `most` old names (files, or folders of bundles) that are not in `kept`; how many went."""
+    removed = 0
+    for name, modified in list(disk.entries(folder)):
+        if removed >= most:
+            break
+        if name.removesuffix(".json") not in kept and time.time() - modified > YOUNG_S:
+            path = folder / name
+            if path.is_dir():
+                for place, _, files in os.walk(path, topdown=False):
+                    for file in files:
+                        disk.remove(Path(place, file))
+                    disk.remove_folder(place)
+            else:
+                disk.remove(path)
+            removed += 1
+    return removed
