@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from fleet.attempt import Attempt, BadCommand
+from fleet.attempt import OVER, RUNNING, Attempt, BadCommand
 from fleet.protocol import CANCEL, HELD_MAX, PROTOCOL
 from fleet.values import encoded
 from state.limits import HEARTBEAT_S, LEASE_S, POLL_S
@@ -44,8 +44,9 @@ class Book:
         """The body of a heartbeat, and the `seen` in it."""
         with self._lock:
             seen, held = self._seen, list(self._held)
+            running = [lease for lease, attempt in self._held.items() if attempt.state in (RUNNING, OVER)]
         body = {"worker": self.worker, "boot": self.boot, "protocol": PROTOCOL, "slots": self.slots, "prefetch": self.prefetch,
-                "held": held[:HELD_MAX], "seen": seen, **self._facts()}
+                "held": held[:HELD_MAX], "running": running[:HELD_MAX], "seen": seen, **self._facts()}
         return encoded({k: v for k, v in body.items() if v is not None}), seen
 
     def adopt(self, reply: dict[str, Any], sent_seen: int | None) -> None:

@@ -38,13 +38,17 @@ KINDS = ("python", "run", "http")     # what a worker can run
 
 
 class Heartbeat(NamedTuple):
-    """A worker says that it lives. `held` None: it does not list its leases, all are renewed. `seen` None: it does not count grants."""
+    """A worker says that it lives. `held` None: it does not list its leases, all are renewed. `seen` None: it does not count grants.
+
+    `running` lists those of `held` whose attempt has begun; None: all have.
+    """
 
     worker: str
     boot: str | None
     slots: int
     labels: dict[str, str]
     held: list[str] | None
+    running: list[str] | None
     seen: int | None
     load: float | None
     memory_mb: int | None
@@ -167,18 +171,22 @@ def parse_heartbeat(value: Any) -> Heartbeat:
     body = _object(value, "")
     if body.get("protocol", PROTOCOL) != PROTOCOL:
         raise _refuse("/protocol", f"{PROTOCOL}, the only version that this server speaks")
-    held = body.get("held")
-    if held is not None:
-        if type(held) is not list or len(held) > HELD_MAX:
-            raise _refuse("/held", f"an array of at most {HELD_MAX} leases")
-        held = [_text(lease, f"/held/{i}", LEASE, "a lease id") for i, lease in enumerate(held)]
+    held, running = _leases(body.get("held"), "/held"), _leases(body.get("running"), "/running")
     return Heartbeat(
         worker=worker_name(body.get("worker")), boot=_boot(body.get("boot"), "/boot"),
-        slots=_integer(body.get("slots", 1), "/slots", 0, SLOTS_MAX), labels=labels_of(body.get("labels")), held=held,
+        slots=_integer(body.get("slots", 1), "/slots", 0, SLOTS_MAX), labels=labels_of(body.get("labels")), held=held, running=running,
         seen=None if body.get("seen") is None else _integer(body["seen"], "/seen", 0, 2**62),
         load=_number(body.get("load"), "/load"), memory_mb=_whole(body.get("memory_mb"), "/memory_mb"),
         disk_free_mb=_whole(body.get("disk_free_mb"), "/disk_free_mb"),
         prefetch=_integer(body.get("prefetch", 0), "/prefetch", 0, PREFETCH_MAX))
+
+
+def _leases(value: Any, at: str) -> list[str] | None:
+    if value is None:
+        return None
+    if type(value) is not list or len(value) > HELD_MAX:
+        raise _refuse(at, f"an array of at most {HELD_MAX} leases")
+    return [_text(lease, f"{at}/{i}", LEASE, "a lease id") for i, lease in enumerate(value)]
 
 
 def parse_results(value: Any) -> list[Result | Fault]:

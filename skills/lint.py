@@ -20,7 +20,7 @@ COMPATIBILITY_CHARACTERS_MAX = 500      # the public format's own limit, as the 
 BODY_LINES_MAX = 500
 BODY_TOKENS_MAX = 5_000
 CHARACTERS_PER_TOKEN = 4                # of ASCII prose; another script takes about a token a character
-KEYWORDS_MAX = 20                       # more outweigh what the description says
+KEYWORDS_MAX = 50                       # in several languages; more outweigh what the description says
 BROKEN_LINKS_MAX = 20                   # a list that a person still reads
 ROW_CHARACTERS_MAX = 20_000             # of a row that is searched for links; a longer one is data
 

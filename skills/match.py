@@ -38,10 +38,10 @@ FIELDS = (                             # where nothing else is said, a skill is 
 BEGINNINGS_CHARACTERS = (3, 5)         # "prof" and "profi" of "profiling" meet "profile"; two lengths tell near words from far ones
 BEGINNING_WEIGHT = 0.5                 # of a beginning, relative to a word
 BEGINNING_MEANINGS = (0.2, 0.6)        # how far a word is understood when only such a beginning of it is known
-MASS_PRIOR = 1.0                       # unknown mass that every task has: a task of nothing but function words is not understood
+MASS_PRIOR = 2.0                       # unknown mass that every task has: a task of nothing but function words is not understood
 PRIOR_DOCUMENTS = 20                   # imagined skills that hold no word: what keeps words of a tiny catalogue from looking common
-WEIGHTS = (3.02, 1.21, 0.61, -0.74, 2.85)
-BIAS = -5.21
+WEIGHTS = (3.89, 1.14, 0.59, -0.77, 2.8)
+BIAS = -5.08
 CONFIDENCE_MIN = 0.5
 SATURATION = 2.0                       # BM25's k1: how fast repetition stops counting
 LENGTH_SHARE = 0.8                     # BM25's b: how much a long field dilutes its words
@@ -163,7 +163,7 @@ class Index:
                 beginning = self._postings.get(term[:count] + "*") if len(term) >= count else None
                 if beginning:
                     met.append((meaning, beginning))
-            asked.append(_Asked(word, posting.idf if posting else self._mass_max, tuple(met)))
+            asked.append(_Asked(word, posting.idf if posting else FUNCTION_MASS if word.isdecimal() else self._mass_max, tuple(met)))
         for word in dict.fromkeys(pieces.compounds):
             posting = self._postings.get(stem(word))
             if posting and stem(word) not in stems:

@@ -304,11 +304,12 @@ def _toml(data: bytes, notes: list[Note]) -> tuple[dict[str, Any], TomlLines]:
     try:
         return tomllib.loads(text), TomlLines(text)
     except RecursionError:
-        raise SkillError(TOML_FILE, None, "nested too deeply") from None
-    except ValueError as error:     # TOMLDecodeError, and what Python says of a number with thousands of digits
+        raise SkillError(TOML_FILE, None, "cannot be read: nested too deeply") from None
+    except ValueError as error:     # TOMLDecodeError, too many levels, and what Python says of a number with thousands of digits
         place = _TOML_PLACE.search(str(error))
         line = (int(place[1]) if place[1] else text.rstrip().count("\n") + 1) if place else None
-        raise SkillError(TOML_FILE, line, f"not valid TOML: {_TOML_PLACE.sub('', str(error))}") from None
+        kind = "not valid TOML" if isinstance(error, tomllib.TOMLDecodeError) else "cannot be read"
+        raise SkillError(TOML_FILE, line, f"{kind}: {_TOML_PLACE.sub('', str(error))}") from None
 
 
 def _json(value: Any) -> str:

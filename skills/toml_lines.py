@@ -127,7 +127,7 @@ class TomlLines:
     def _note(self, path: Path, line: int, again: bool = True) -> Path:
         """Keep the line of a path, over an earlier one only with `again`; returns the path."""
         if len(path) > TOML_LEVELS_MAX:
-            raise ValueError(f"Nested deeper than {TOML_LEVELS_MAX} levels (at line {line}, column 1)")
+            raise ValueError(f"nested deeper than {TOML_LEVELS_MAX} levels (at line {line}, column 1)")
         if again or path not in self._lines:
             self._lines[path] = line
         return path

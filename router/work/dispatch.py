@@ -55,6 +55,7 @@ class Dispatch:
         facts = self.worker_facts(worker)
         if facts.state not in ("live",) or most < 1:
             return []
+        live.granted = max(live.granted, max((lease.n for lease in self._leases.of(worker.id).values()), default=0))
         now = self._clock.wall()
         heads = [(place, id(lane), lane) for lane in self._lanes.of(worker.id) if _could_serve(lane, facts) and (place := lane.head())]
         heapq.heapify(heads)

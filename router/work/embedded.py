@@ -39,7 +39,7 @@ class EmbeddedWorker:
         self._url = url
         settings = self._settings
         command = [sys.executable, "-S", "-E", "-s", "-m", "fleet", "--server", url, "--name", NAME, "--slots", str(settings.slots),
-                   "--data", str(settings.data / "worker"), "--secret-stdin", *settings.worker_arguments]
+                   "--data", str(settings.data / "worker"), "--secret-file", "-", "--log", "warning", *settings.worker_arguments]
         self._process = subprocess.Popen(command, cwd=settings.root, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         assert self._process.stdin is not None
         self._process.stdin.write(self.secret.encode() + b"\n")

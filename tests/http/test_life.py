@@ -233,7 +233,8 @@ def test_a_reset_in_any_state_is_survived() -> None:
     house.routes["/park"] = lambda _: Park("k", 1e9, ok)  # type: ignore[arg-type]
     house.routes["/large"] = lambda _: Response(200, bytes(30_000_000))
     with served(house) as port:
-        for sent in ("", "GET /h", "GET /park HTTP/1.1\nHost: a\n\n", "GET /large HTTP/1.1\nHost: a\n\n", "POST /hello HTTP/1.1\nHost: a\nContent-Length: 9\n\nab"):
+        for sent in ("", "GET /h", "GET /park HTTP/1.1\nHost: a\n\n", "GET /large HTTP/1.1\nHost: a\n\n",
+                     "POST /hello HTTP/1.1\nHost: a\nContent-Length: 9\n\nab"):
             client = Client(port).send(sent)
             house.on_loop(lambda: None)
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -281,10 +282,10 @@ def test_a_second_engine_on_the_port_says_that_it_is_in_use_and_stop_accepting_f
 
 def test_the_counters_count() -> None:
     house = House()
-    with served(house) as port:
-        with Client(port) as client:
-            client.get("/hello").reply()
-            client.get("/nowhere").reply()
-            stats = house.engine.stats
-            same((stats.connections, stats.accepted, stats.requests, stats.refused["no_such_route"]), (1, 1, 2, 1))
-            assert stats.bytes_in > 50 and stats.bytes_out > 200 and stats.turns > 2
+    with served(house) as port, Client(port) as client:
+        client.get("/hello").reply()
+        client.get("/nowhere").reply()
+        house.on_loop(lambda: None)
+        stats = house.engine.stats
+        same((stats.connections, stats.accepted, stats.requests, stats.refused["no_such_route"]), (1, 1, 2, 1))
+        assert stats.bytes_in > 50 and stats.bytes_out > 200 and stats.turns > 2

@@ -1,9 +1,10 @@
-"""Bytes that are not one unambiguous request, each with its code; after those that leave the place of the next request unknown, the connection ends."""
+"""Bytes that are not one unambiguous request, each with its code; where the place of the next request is unknown, the connection ends."""
 
 from __future__ import annotations
 
 from router.http.bounds import EngineLimits
 from router.http.messages import Receive, Request, Response
+from router.http.replies import json_response
 from state.errors import MethodNotAllowed, SlowDown, Unauthorized
 from tests.http.rig import Client, House, ok, served
 from tests.kit import same
@@ -54,7 +55,8 @@ def test_a_header_that_parsers_read_in_two_ways_is_400() -> None:
 def test_bare_line_ends_and_nul_are_400_and_not_waited_for() -> None:
     all_refused(400, "bad_request", b"GET /hello HTTP/1.1\nHost: localhost\n\n", b"GET /hello HTTP/1.1\r\nHost: localhost\n\r\n\r\n",
                 b"GET /hello HTTP/1.1\rHost: localhost\r\n\r\n", b"GET /hello HTTP/1.1\r\nHost: localhost\r\nA: b\rc: d\r\n\r\n",
-                b"GET /he\0llo HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\r\n\r\nGET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\x16\x03\x01\x00\x05\r\0\r\n")
+                b"GET /he\0llo HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\r\n\r\nGET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                b"\x16\x03\x01\x00\x05\r\0\r\n")
 
 
 def test_a_host_that_is_missing_doubled_or_no_host_is_400() -> None:
@@ -65,9 +67,10 @@ def test_a_host_that_is_missing_doubled_or_no_host_is_400() -> None:
 
 def test_a_length_that_could_be_read_in_two_ways_is_400() -> None:
     all_refused(400, "bad_request", *(f"POST /hello HTTP/1.1\n{HOST}{fields}\n\nabcde" for fields in (
-        "Content-Length: 5\nContent-Length: 5", "Content-Length: 5\nContent-Length: 6", "Content-Length: 5, 5", "Content-Length: +5", "Content-Length: -5",
-        "Content-Length: 5_0", "Content-Length: 0x5", "Content-Length: 5.0", "Content-Length:", "Content-Length: 5 5", "Content-Length: \u00b2",
-        "Content-Length: 5\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\nContent-Length: 5", "Transfer-Encoding: gzip\nContent-Length: 5")))
+        "Content-Length: 5\nContent-Length: 5", "Content-Length: 5\nContent-Length: 6", "Content-Length: 5, 5", "Content-Length: +5",
+        "Content-Length: -5", "Content-Length: 5_0", "Content-Length: 0x5", "Content-Length: 5.0", "Content-Length:", "Content-Length: 5 5", "Content-Length: \u00b2",
+        "Content-Length: 5\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\nContent-Length: 5",
+        "Transfer-Encoding: gzip\nContent-Length: 5")))
     all_refused(400, "bad_request", "POST /hello HTTP/1.0\nTransfer-Encoding: chunked\n\n0\n\n")
 
 
@@ -77,7 +80,8 @@ def test_a_transfer_coding_other_than_chunked_is_501() -> None:
 
 
 def test_a_method_that_nobody_knows_is_501() -> None:
-    all_refused(501, "not_implemented", f"BREW /hello HTTP/1.1\n{HOST}\n", f"get /hello HTTP/1.1\n{HOST}\n", f"CONNECT localhost:1 HTTP/1.1\n{HOST}\n")
+    all_refused(501, "not_implemented", f"BREW /hello HTTP/1.1\n{HOST}\n", f"get /hello HTTP/1.1\n{HOST}\n",
+                f"CONNECT localhost:1 HTTP/1.1\n{HOST}\n")
 
 
 def test_another_version_is_505() -> None:
@@ -98,8 +102,8 @@ def test_what_is_too_long_is_told_apart() -> None:
 
 
 def test_bad_chunks_are_400() -> None:
-    all_refused(400, "bad_request", *(f"POST /hello HTTP/1.1\n{HOST}Transfer-Encoding: chunked\n\n{chunks}".replace("\n", "\r\n").encode() for chunks in (
-        "x\n", "\n", "-1\nab\n", "+1\na\n0\n\n", "0x1\na\n0\n\n", "1 \na\n0\n\n", " 1\na\n0\n\n", "1\nab\n0\n\n", "2\na\n0\n\n", "fffffffffffffffff\n",
+    all_refused(400, "bad_request", *(f"POST /hello HTTP/1.1\n{HOST}Transfer-Encoding: chunked\n\n{chunks}" for chunks in (
+        "x\n", "\n", "-1\nab\n", "+1\na\n0\n\n", "0x1\na\n0\n\n", "1 \na\n0\n\n", " 1\na\n0\n\n", "1\nab\n0\n\n", "2\na\n0\n\n", "f" * 17 + "\n",
         "1" * 300, "1;" + "a" * 300 + "\n", "1;\x01\na\n0\n\n", "0\nno trailer\n\n", "0\n: x\n\n", "0\n folded: x\n\n")),
                 b"POST /hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\na\n0\n\n",
                 b"POST /hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r0\r\n\r\n",
@@ -221,7 +225,7 @@ def test_not_now_always_says_when() -> None:
 
 def test_a_query_parameter_twice_is_invalid_query() -> None:
     house = House()
-    house.routes["/query"] = lambda request: ok(request) if request.query else ok(request)
+    house.routes["/query"] = lambda request: json_response(200, request.query)
     with served(house) as port, Client(port) as client:
         reply = client.get("/query?a=1&b=2&a=3").reply()
         same((reply.status, reply.code, reply.json()["pointer"]), (400, "invalid_query", "a"))

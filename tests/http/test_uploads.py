@@ -10,7 +10,7 @@ from router.http.bounds import EngineLimits
 from router.http.messages import Offload, Outcome, Receive, Request, Response
 from router.http.replies import json_response
 from state.errors import DigestMismatch, DiskLow
-from tests.http.rig import Client, House, ok, served
+from tests.http.rig import Client, House, served
 from tests.kit import same
 
 
@@ -78,7 +78,7 @@ def test_an_empty_upload_is_finished_too() -> None:
 
 def test_a_slow_disk_stops_the_reading_not_the_loop() -> None:
     release = threading.Event()
-    house, sink = a_house_with(lambda chunk: release.wait(5))
+    house, _ = a_house_with(lambda chunk: release.wait(5))
     with served(house, EngineLimits(upload_backlog_bytes_max=300_000)) as port, Client(port) as client, Client(port) as other:
         sender = threading.Thread(target=client.post, args=("/up", CONTENT * 4))
         sender.start()
@@ -138,7 +138,8 @@ def test_an_upload_over_its_limit_aborts_with_413() -> None:
             same(client.post("/up", b"x" * 1_001).reply().code, "body_too_large")
             assert client.is_open()
         with Client(port) as client:
-            same(client.send(b"POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" + b"x" * 1001).reply().code, "body_too_large")
+            client.send("POST /up HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\n3e9\n").send(b"x" * 1_001)
+            same(client.reply().code, "body_too_large")
             assert sink.aborted.wait(5)
 
 
@@ -165,8 +166,8 @@ def test_a_finish_that_refuses_aborts_and_the_connection_goes_on() -> None:
 
 def test_a_finish_may_go_to_a_helper() -> None:
     house, sink = a_house_with()
-    house.admissions["/up"] = lambda _: Receive(sink.write, lambda: Offload(lambda: "fsync", lambda done: Response(201, done.encode())), sink.aborted.set)
-    house.routes["/up"] = ok
+    synced = Offload(lambda: "fsync", lambda done: Response(201, done.encode()))
+    house.admissions["/up"] = lambda _: Receive(sink.write, lambda: synced, sink.aborted.set)
     with served(house) as port, Client(port) as client:
         same(client.post("/up", b"abc").reply().body, b"fsync")
         assert client.is_open()

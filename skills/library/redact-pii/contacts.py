@@ -1,4 +1,4 @@
-"""Recognisers for how a person or a device is reached: e-mail, phone, IP and MAC addresses, postal addresses, coordinates."""
+"""Recognisers for how a person or a device is reached: e-mail, phone, IP and MAC addresses, coordinates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ SPELLED = re.compile(r"[\w.+-]{2,64}\s?[\[({]\s?at\s?[\])}]\s?[\w-]+(?:\s?[\[({]
 
 OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 IPV4 = re.compile(rf"(?<![\w.])(?:{OCTET}\.){{3}}{OCTET}(?![\w]|\.\d)", re.ASCII)
-IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:|::?)(?:[0-9A-Fa-f]{0,4}:){1,7}(?:[0-9A-Fa-f]{1,4}|(?:\d{1,3}\.){3}\d{1,3})?(?![\w:])", re.ASCII)
+IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:|::?)(?:[0-9A-Fa-f]{0,4}:){1,7}"
+                  r"(?:[0-9A-Fa-f]{1,4}|(?:\d{1,3}\.){3}\d{1,3})?(?![\w:])", re.ASCII)
 VERSION = re.compile(r"(?:\bv|version|release|ver\.?|build)\s?\Z", re.IGNORECASE)
 MAC = re.compile(r"(?<![\w:-])(?:[0-9A-Fa-f]{2}([:-]))(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![\w:-])")
 COORDINATES = re.compile(r"(?<![\d.])-?(?:[1-8]?\d(?:\.\d{4,})|90\.0+),\s?-?(?:1[0-7]\d|\d{1,2})\.\d{4,}(?!\d)")
@@ -34,30 +35,9 @@ PHONE_FORMS = tuple((re.compile(form), confidence) for form, confidence in (
     (r"(?:1[ .-]?)?\([2-9]\d\d\)\s?\d{3}[ .-]\d{4}|(?:1[ .-])?[2-9]\d\d([ .-])[2-9]\d\d\1\d{4}", 0.88),
     (r"0[1-9](?:([ .-])\d\d)(?:\1\d\d){3}|0\d{1,4}-\d{1,4}-\d{4}|01[016789]-\d{3,4}-\d{4}|\(\d\d\)\s?9?\d{4}-\d{4}", 0.88),
     (r"\(?0\d{2,4}\)?[ -]\d{3,4}[ -]?\d{3,4}|07\d{3}[ -]\d{3}[ -]?\d{3}|04\d\d \d{3} \d{3}|1[3-9]\d([ -]?)\d{4}\1\d{4}", 0.8),
-    (r"\(?0\d{2,5}\)?\s?[/–-]\s?\d[\d -]{3,10}\d|[6789]\d\d(?: \d\d){3}|0?[6-9]\d{4}[ -]\d{5}|0\d{2,4} \d{5,9}|0\d{2,5} \d{2,4}(?:[ -]\d{2,5}){1,3}", 0.65),
+    (r"\(?0\d{2,5}\)?\s?[/–-]\s?\d[\d -]{3,10}\d|[6789]\d\d(?: \d\d){3}"
+     r"|0?[6-9]\d{4}[ -]\d{5}|0\d{2,4} \d{5,9}|0\d{2,5} \d{2,4}(?:[ -]\d{2,5}){1,3}", 0.65),
 ))
-
-WORD = r"[A-ZÀ-ÖØ-ÞĀ-Ž][\w'’.-]*"
-PLACE = rf"(?:{WORD} ){{0,2}}{WORD}"
-STREETS = tuple(re.compile(form, flags) for form, flags in (
-    (rf"\b\d{{1,5}}[A-Za-z]?(?:[-–]\d{{1,5}})?,? (?:[NSEW]\.? )?(?:{WORD} |\d{{1,3}}(?:st|nd|rd|th) ){{1,4}}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr"
-     r"|Boulevard|Blvd|Way|Court|Ct|Place|Pl|Square|Sq|Terrace|Parkway|Pkwy|Highway|Hwy|Close|Crescent|Gardens|Grove|Row|Hill)\b\.?"
-     rf"(?:,? (?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Fl|#)\.? ?#?\w{{1,6}})?(?:,? {PLACE})?(?:,? [A-Z]{{2}}(?: \d{{5}}(?:-\d{{4}})?)?"
-     r"|,? [A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2})?", 0),
-    (r"\b(?:[A-ZÄÖÜ][\w.-]* ){0,2}[A-ZÄÖÜ]?[\wäöüß.-]*(?:straße|strasse|str\.|gasse|allee|platz|weg|ring|damm|ufer|straat|laan|plein|gracht|vägen|gatan|gata)"
-     rf" \d{{1,4}} ?[a-zA-Z]?\b(?:,?\s(?:[A-Z]{{1,2}}-)?\d{{4,5}}(?: [A-Z]{{2}})? {PLACE})?", 0),
-    (rf"\b(?:\d{{1,4}}(?: ?(?:bis|ter|[A-Z]))?,? )(?:rue|avenue|av\.|boulevard|bd|place|chemin|impasse|quai|allée|allées|cours|route|passage|square)"
-     rf" (?:d['’eu]s? ?|de la |de l['’]|du |des |la |le )?[\w'’ -]{{2,40}}?(?=,|\n|\d|$)(?:,?\s?\d{{5}} {PLACE})?", re.IGNORECASE),
-    (rf"\b(?:Calle|C/|Avenida|Avda\.?|Plaza|Paseo|Pº|Carrer|Rua|Travessa|Via|Viale|Piazza|Corso|Largo|ul\.|ulica|ул\.|улица|просп\.) ?(?:[\w.'’-]+ ){{0,4}}[\w.'’-]+,?"
-     rf" (?:n[.º°]? ?|д\. ?)?\d{{1,4}}[A-Za-z]?\b(?:,? ?\d{{2}}-?\d{{3}}(?:-\d{{3}})? {PLACE})?", 0),
-    (r"\b(?:P\.? ?O\.? ?Box|Postfach|Apartado|Casella Postale|Boîte Postale|BP) \d[\d ]{0,9}", re.IGNORECASE),
-    (r"\b(?:GIR ?0AA|[A-PR-UWYZ]\d[A-HJKPSTUW\d]? ?\d[ABD-HJLNP-UW-Z]{2}|[A-PR-UWYZ][A-HK-Y]\d[ABEHMNPRV-Y\d]? ?\d[ABD-HJLNP-UW-Z]{2})\b", 0),
-    (r"〒?\d{3}-\d{4}\s?[\u4e00-\u9fff\u3040-\u30ff\d\-ー－丁目番地号]{3,40}|(?:東京都|北海道|(?:京都|大阪)府|[\u4e00-\u9fff]{2,3}県)[\u4e00-\u9fff\u3040-\u30ff]{1,12}[市区町村]"
-     r"[\u4e00-\u9fff\u3040-\u30ff\d\-ー－]{1,30}", 0),
-    (r"(?:[\u4e00-\u9fff]{2,8}(?:省|自治区|市))?[\u4e00-\u9fff]{1,8}[市区县區縣][\u4e00-\u9fff]{1,12}(?:路|街|道|巷|弄|胡同)\s?\d{1,5}\s?(?:号|號|弄)[\u4e00-\u9fff\d室楼樓单元栋]{0,14}", 0),
-))
-ADDRESS_LABEL = re.compile(r"(?:^|[\n,;|{(\"'\t])\s*[\"']?(?:(?:home|postal|mailing|street|billing|shipping|delivery|residential)[ _]?)?(?:address|anschrift|adresse|wohnort|dirección|direccion"
-                           r"|domicilio|indirizzo|endereço|morada|adres|адрес|住所|地址|住址|주소)[\"']?\s*[:：=]\s*[\"']?([^\n\r\"|{}]{4,160})", re.IGNORECASE)
 
 
 def emails(text: str) -> Iterator[Find]:
@@ -109,17 +89,6 @@ def phones(text: str) -> Iterator[Find]:
             confidence = max(confidence, 0.85) if labelled else confidence
         if confidence:
             yield Find("phone", start, found.end() - (len(found[0]) - len(found[0].rstrip())), confidence)
-
-
-def addresses(text: str) -> Iterator[Find]:
-    """Postal addresses of common forms, and what stands after a word for `address`."""
-    for form in STREETS:
-        for found in form.finditer(text):
-            yield Find("address", found.start(), found.start() + len(found[0].rstrip(" ,")), 0.75)
-    for found in ADDRESS_LABEL.finditer(text):
-        value = found[1].rstrip(" ,;.")
-        if "@" not in value and "://" not in value and not re.fullmatch(r"[\d.:a-fA-F/]+|0x\w+", value):
-            yield Find("address", found.start(1), found.start(1) + len(value), 0.8)
 
 
 def locations(text: str) -> Iterator[Find]:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from spans import Find
 
-PEM = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:[\s\S]{0,18000}?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|[\w+/=\s:,\\-]{0,18000})")
+PEM = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+                 r"(?:[\s\S]{0,18000}?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|[\w+/=\s:,\\-]{0,18000})")
 FORMS = re.compile("|".join((
     r"\b(?:AKIA|ASIA|AROA|AIDA)[0-9A-Z]{16}\b",                                  # Amazon
     r"\bgh[pousr]_[A-Za-z0-9]{36,255}", r"\bgithub_pat_\w{22,255}", r"\bglpat-[\w-]{20,}",
@@ -23,19 +24,21 @@ FORMS = re.compile("|".join((
     r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*",                                     # JSON web token
     r"\bAge-Secret-Key-1[0-9A-Z]{50,}", r"\bAGE-SECRET-KEY-1[0-9A-Z]{50,}",
 )))
-HEADER = re.compile(r"\b(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?(?:(?:bearer|basic|token|digest|apikey|negotiate)\s+)?([^\s\"',;]{6,})", re.IGNORECASE)
+HEADER = re.compile(r"\b(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?"
+                    r"(?:(?:bearer|basic|token|digest|apikey|negotiate)\s+)?([^\s\"',;]{6,})", re.IGNORECASE)
 BEARER = re.compile(r"\bbearer\s+([A-Za-z0-9._~+/=-]{16,})", re.IGNORECASE)
 COOKIE = re.compile(r"\b(?:set-)?cookie:\s*([^\r\n]{4,4000})", re.IGNORECASE)
 LOGIN = re.compile(r"://([^\s/:@\"']{0,200}:[^\s/@\"']{1,200})@")
-WORDS = (r"passw(?:or)?ds?|passwd|passphrase|pwd|secrets?|tokens?|api[_ -]?keys?|access[_ -]?keys?|account[_ -]?key|private[_ -]?key|client[_ -]?secret"
-         r"|auth[_ -]?key|credentials?|session[_ -]?id|pin(?: code)?|cvv|cvc|kennwort|passwort|mot de passe|contraseña|clave|senha|wachtwoord|lösenord"
-         r"|hasło|пароль|密码|密碼|口令|パスワード|暗証番号|비밀번호")
+WORDS = (r"passw(?:or)?ds?|passwd|passphrase|pwd|secrets?|tokens?|api[_ -]?keys?|access[_ -]?keys?|account[_ -]?key|private[_ -]?key"
+         r"|client[_ -]?secret|auth[_ -]?key|credentials?|session[_ -]?id|pin(?: code)?|cvv|cvc|kennwort|passwort|mot de passe|contraseña|clave|senha"
+         r"|wachtwoord|lösenord|hasło|пароль|密码|密碼|口令|パスワード|暗証番号|비밀번호")
 ASSIGNED = re.compile(rf"(?<![A-Za-z])(?:[\w.-]{{0,40}}[_.-])?(?:{WORDS})(?:[_.-]\w{{1,20}})?[\"'`]?\s*(?::=?|=>?|：|\bis\b|\bist\b|は)\s*"
                       r"(?:\"([^\"\r\n]{1,400})\"|'([^'\r\n]{1,400})'|([^\s\"'<>,;，。]{3,400}))", re.IGNORECASE)
 # What stands after such a word in code, forms and prose without being a secret.
-NO_SECRET = re.compile(r"(?:null|none|nil|true|false|yes|no|str|string|int|bool|bytes|any|optional|required|undefined|must|should|cannot|not|the|a|an|at|in|to|very|too|"
-                       r"incorrect|invalid|wrong|missing|empty|expired|\*+|x{3,}|\.{3}|\$\{?[\w.]+\}?|%\w+%|\{\{.*|<.*|\[.*|process\.env.*|os\.(?:environ|getenv).*|[\w.]+\(.*"
-                       r"|[a-z_]+\[.*)[.,;)]*", re.IGNORECASE)
+NO_SECRET = re.compile(
+    r"(?:null|none|nil|true|false|yes|no|str|string|int|bool|bytes|any|optional|required|undefined|must|should|cannot|not|the|a|an|at|in|to|very|too"
+    r"|incorrect|invalid|wrong|missing|empty|expired|\*+|x{3,}|\.{3}|\$\{?[\w.]+\}?|%\w+%|\{\{.*|<.*|\[.*|process\.env.*|os\.(?:environ|getenv).*"
+    r"|[\w.]+\(.*|[a-z_]+\[.*)[.,;)]*", re.IGNORECASE)
 
 
 def secrets_in(text: str) -> Iterator[Find]:
