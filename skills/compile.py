@@ -28,6 +28,10 @@ CONCURRENCY_MAX = 100_000
 COST_USD_MAX = 1_000_000
 TOKENS_MAX = 10**12
 
+SLO = {"p50_s": STEP_TIMEOUT_S_MAX, "p95_s": STEP_TIMEOUT_S_MAX, "p99_s": STEP_TIMEOUT_S_MAX, "success_rate": 1.0}    # from submission to result
+BUDGET = {"max_cost_usd": COST_USD_MAX, "max_tokens": TOKENS_MAX}      # of one job
+MATCH = {"min_confidence": 1.0}                                        # how sure matching must be to choose this skill unnamed
+
 
 def compile_skill(folder: str, files: Mapping[str, SkillFile]) -> Definition:
     """The definition of the skill in a folder of this name. Raises SkillError, and nothing else for any bytes."""
@@ -45,8 +49,9 @@ def compile_skill(folder: str, files: Mapping[str, SkillFile]) -> Definition:
         "keywords": _texts(table, "keywords", KEYWORDS_MAX, KEYWORD_CHARACTERS_MAX),
         "examples": _texts(table, "examples", EXAMPLES_MAX, TASK_CHARACTERS_MAX),
         "input": input_schema, "output": output_schema,
-        "concurrency": table.whole("concurrency", 1, CONCURRENCY_MAX) if table.has("concurrency") else table.any("concurrency"),
-        "slo": _slo(table.table("slo")), "budget": _budget(table.table("budget")), "match": _match(table.table("match")),
+        "concurrency": table.wholes({"concurrency": CONCURRENCY_MAX}).get("concurrency"),
+        "slo": _numbers(table.table("slo"), SLO), "budget": _numbers(table.table("budget"), BUDGET),
+        "match": _numbers(table.table("match"), MATCH),
         "license": source.license or "", "metadata": source.metadata, "bundle": bundle.document(),
     }
     steps = _steps(table, files)
@@ -75,25 +80,9 @@ def _texts(table: Table, name: str, most: int, characters: int) -> list[str]:
     return list(texts)
 
 
-def _slo(table: Table) -> dict[str, float]:
-    """What the skill promises: percentiles of the time from submission to result, and the share that succeeds."""
-    return _numbers(table, {"p50_s": STEP_TIMEOUT_S_MAX, "p95_s": STEP_TIMEOUT_S_MAX, "p99_s": STEP_TIMEOUT_S_MAX, "success_rate": 1.0})
-
-
-def _budget(table: Table) -> dict[str, float]:
-    """What one job may spend."""
-    return _numbers(table, {"max_cost_usd": COST_USD_MAX, "max_tokens": TOKENS_MAX})
-
-
-def _match(table: Table) -> dict[str, float]:
-    """How sure matching must be to choose this skill unnamed."""
-    return _numbers(table, {"min_confidence": 1.0})
-
-
 def _numbers(table: Table, highest: Mapping[str, float]) -> dict[str, float]:
-    found = {name: table.number(name, 0, most) for name, most in highest.items() if table.has(name)}
-    for name in highest.keys() - found.keys():
-        table.any(name)
+    """A table of numbers, and of nothing else."""
+    found = table.numbers(highest)
     table.end()
     return found
 

@@ -20,20 +20,22 @@ from skills.words import cut, stem
 
 
 class Field(NamedTuple):
-    """How a part of a skill's description counts: per occurrence, for function words in it, and whether beginnings of words are kept."""
+    """How a part of what a skill says about itself counts."""
 
     name: str
-    weight: float
-    function_weight: float            # of a function word, relative to other words
-    beginnings: bool
+    weight: float                      # of a word in it
+    function_weight: float             # of a function word, relative to other words
+    meaning: float                     # how far a word is understood that is found there
+    beginnings: bool                   # whether beginnings of words are kept
+    prose: bool                        # whether sentences in it may say what the skill is not for
 
 
 FIELDS = (                             # where nothing else is said, a skill is its description; a name is chosen with care, a body wanders
-    Field("name", 2.0, 0.2, True),
-    Field("description", 1.0, 0.2, True),
-    Field("keywords", 1.5, 0.2, True),
-    Field("examples", 1.0, 1.0, True),  # in examples function words carry the form of the question
-    Field("body", 0.2, 0.0, False),
+    Field("name", 2.0, 0.2, 1.0, True, False),
+    Field("description", 1.0, 0.2, 1.0, True, True),
+    Field("keywords", 1.5, 0.2, 1.0, True, False),
+    Field("examples", 1.0, 1.0, 1.0, True, False),                    # here function words carry the form of the question
+    Field("body", 0.1, 0.0, 0.5, False, True),
 )
 BEGINNINGS_CHARACTERS = (3, 5)         # "prof" and "profi" of "profiling" meet "profile"; two lengths tell near words from far ones
 BEGINNING_WEIGHT = 0.5                 # of a beginning, relative to a word
@@ -183,7 +185,7 @@ class Index:
                 if at < len(posting.documents) and posting.documents[at] == document:
                     weight = posting.weights[at]
                     gained += weight
-                    meant = max(meant, meaning)
+                    meant = max(meant, meaning * FIELDS[posting.fields[at]].meaning)
                     if weight > most:
                         field, most = posting.fields[at], weight
             if gained:
@@ -212,7 +214,8 @@ def _read(document: Document, field: Field) -> _Read:
     counts: dict[str, float] = {}
     length = 0.0
     for text in (value,) if isinstance(value, str) else value:
-        pieces = cut(without_exclusions(text[:BODY_CHARACTERS_MAX]))
+        text = text[:BODY_CHARACTERS_MAX]
+        pieces = cut(without_exclusions(text) if field.prose else text)
         for word in pieces.words:
             function = word in FUNCTION_WORDS
             worth = field.function_weight if function else 1.0

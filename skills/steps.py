@@ -8,6 +8,7 @@ Nothing here looks at other steps: references, cycles and duplicate ids are `ski
 from __future__ import annotations
 
 import ast
+import importlib.util
 import posixpath
 import re
 import warnings
@@ -38,6 +39,7 @@ REDIRECTS_DEFAULT = 5
 REDIRECTS_MAX = 20                  # what browsers follow
 ARGUMENTS_MAX = 256                 # of one command line
 ENTRY_BYTES_MAX = 1 * MIB           # of the file that a step enters by: it is parsed here, which costs a second per MiB or two
+LIMITS = {"memory_mb": MEMORY_MB_MAX, "cpu_s": CPU_S_MAX, "files": OPEN_FILES_MAX, "output_bytes": ARTIFACT_BYTES_MAX}
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}(=[A-Za-z0-9._:/-]{1,63})?")
 _FUNCTION = re.compile(r"(.+\.py):([A-Za-z_]\w*)")
@@ -60,6 +62,7 @@ def read_step(table: Table, files: Files) -> StepDef:
     effects = table.choice("effects", EFFECTS, "none")
     retry = table.table("retry")
     needs = table.table("needs")
+    limits = table.table("limits")
     document: dict[str, Any] = {
         "id": step_id, "kind": kind, "effects": effects,
         "after": list(table.texts("after")),
@@ -69,10 +72,11 @@ def read_step(table: Table, files: Files) -> StepDef:
         "timeout_s": table.number("timeout_s", TIMEOUT_S_MIN, STEP_TIMEOUT_S_MAX, STEP_TIMEOUT_S),
         "attempts": retry.whole("attempts", 1, ATTEMPTS_MAX, 1),
         "backoff_s": retry.number("backoff_s", 0, BACKOFF_S_MAX, BACKOFF_S_DEFAULT),
-        "limits": _limits(table.table("limits")),
+        "limits": limits.wholes(LIMITS),
     }
     retry.end()
     needs.end()
+    limits.end()
     for index, label in enumerate(document["needs_labels"]):
         if not _LABEL.fullmatch(label):
             raise needs.error(f'must be a label such as "gpu" or "gpu=h100", not {label!r}', "labels", index)
@@ -89,16 +93,6 @@ def read_step(table: Table, files: Files) -> StepDef:
         raise table.error(f"{{{{{error.reference}}}}}: {error.reason}", *path_of(error.pointer, {**document["spec"], **document})) from None
 
 
-def _limits(table: Table) -> dict[str, int]:
-    """The rlimits that were given."""
-    highest = {"memory_mb": MEMORY_MB_MAX, "cpu_s": CPU_S_MAX, "files": OPEN_FILES_MAX, "output_bytes": ARTIFACT_BYTES_MAX}
-    found = {name: table.whole(name, 1, most) for name, most in highest.items() if table.has(name)}
-    for name in highest.keys() - found.keys():
-        table.any(name)
-    table.end()
-    return found
-
-
 def _python(table: Table, files: Files) -> dict[str, Any]:
     """`entry`: a function of one or two positional parameters at the top level of a file of the folder."""
     entry = table.text("entry")
@@ -111,7 +105,7 @@ def _python(table: Table, files: Files) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")     # a doubtful escape is the author's business, not a line on the server's stderr
-            module = ast.parse(files[path].data, path)
+            module = ast.parse(importlib.util.decode_source(files[path].data), path)
     except SyntaxError as error:
         raise SkillError(path, error.lineno or 1, f"syntax error: {error.msg}") from None
     except ValueError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import difflib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from skills.parse import TOML_FILE, SkillError
@@ -85,6 +85,16 @@ class Table:
         if not low <= value <= high:
             raise self.error(f"must be from {low} to {high}, not {value}", name)
         return int(value)
+
+    def numbers(self, highest: Mapping[str, float]) -> dict[str, float]:
+        """Those of the named numbers that are there, each from 0 to its highest."""
+        self._known.update(highest)
+        return {name: self.number(name, 0, most) for name, most in highest.items() if self.has(name)}
+
+    def wholes(self, highest: Mapping[str, int]) -> dict[str, int]:
+        """Those of the named whole numbers that are there, each from 1 to its highest."""
+        self._known.update(highest)
+        return {name: self.whole(name, 1, most) for name, most in highest.items() if self.has(name)}
 
     def flag(self, name: str, default: bool) -> bool:
         """true or false."""

@@ -146,7 +146,7 @@ class _Reader:
             return self.block_text(parent)
         if first not in "[{\"'":
             return self.plain(parent)
-        value = self.flow(parent)
+        value = self.flow(parent, self.row)
         self.end_row("closing bracket" if first in "[{" else "closing quote")
         return value
 
@@ -265,13 +265,13 @@ class _Reader:
 
     # -- Flow nodes and quotes ------------------------------------------------------------------------------------------------------
 
-    def flow(self, parent: int) -> Any:
-        """The list, map or quoted scalar at the cursor, or, inside brackets, a plain one."""
+    def flow(self, parent: int, bracket: int) -> Any:
+        """The list, map or quoted scalar at the cursor, or, inside brackets, a plain one; row `bracket` opened the brackets around it."""
         first, opened = self.rows[self.row][self.column], self.row
         if first in _INSIDE:
             return self.quoted(parent)
         if first not in "[{":
-            return self.scalar(self.flow_plain(parent, opened), opened)
+            return self.scalar(self.flow_plain(parent, bracket), opened)
         self.deeper()
         self.column += 1
         value = self.flow_list(parent, opened) if first == "[" else self.flow_map(parent, opened)
@@ -283,7 +283,7 @@ class _Reader:
         """The items of `[a, b]`, up to its closing bracket."""
         result: list[Any] = []
         while self.flow_next(parent, opened) != "]":
-            result.append(self.flow(parent))
+            result.append(self.flow(parent, opened))
             self.flow_comma(parent, opened, "]")
         return result
 
@@ -299,7 +299,7 @@ class _Reader:
                 raise self.error("a member of a { } map needs `key: value`; quote the value if it is meant as text", key_row)
             self.new_key(result, key, key_row)
             self.column += 1
-            result[key] = self.scalar("", key_row) if self.flow_next(parent, opened) in ",}" else self.flow(parent)
+            result[key] = self.scalar("", key_row) if self.flow_next(parent, opened) in ",}" else self.flow(parent, opened)
             self.flow_comma(parent, opened, "}")
         return result
 
@@ -320,7 +320,7 @@ class _Reader:
         elif found != closer:
             raise self.error(f"expected a comma or {closer} here")
 
-    def flow_plain(self, parent: int, opened: int) -> str:
+    def flow_plain(self, parent: int, bracket: int) -> str:
         """A plain scalar inside brackets, as text; it may go on over rows."""
         self.may_begin(inside_brackets=True)
         out: list[str] = []
@@ -332,7 +332,7 @@ class _Reader:
             self.column = stop
             if end:
                 return "".join(out)
-            empty, comment = self.continue_inside(parent, opened, "bracket")
+            empty, comment = self.continue_inside(parent, bracket, "bracket")
             if comment or _FLOW_END.match(self.rows[self.row], self.column):
                 return "".join(out)
             out.append("\n" * empty or " ")

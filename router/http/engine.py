@@ -201,7 +201,7 @@ class Engine(HTTPServer):
         marks.append(loop.monotonic())
         ticket = self._commit() if hooks.dirty() else None
         marks.append(loop.monotonic())
-        loop.outbox.close_turn(ticket)
+        loop.shielded(partial(loop.outbox.close_turn, ticket))
         self._pull()
         marks.append(loop.monotonic())
         loop.shielded(hooks.after_commit)

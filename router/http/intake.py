@@ -47,12 +47,12 @@ class Intake:
                 self.body += piece
 
     def is_too_slow(self, now: float, limits: EngineLimits) -> bool:
-        """Whether the client has had its grace and still sends fewer bytes per second than it must."""
+        """Whether the client has had its grace and still sent fewer bytes per second than it must since `measure_from`."""
         elapsed = now - self._since
         return elapsed >= limits.body_grace_s and self.got - self._got_then < elapsed * limits.body_bytes_per_s_min
 
     def measure_from(self, now: float) -> None:
-        """Forget the past: the client was not read, so it cannot have been slow."""
+        """Forget what came before: a new stretch begins, or the client was not read and so cannot have been slow."""
         self._since = now
         self._got_then = self.got
 

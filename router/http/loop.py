@@ -189,11 +189,11 @@ class Loop:
 
     def ready(self, mask: int) -> None:
         """The wake-up socket is readable."""
-        self._wake_sent = False                       # before the messages are read: one posted from here on sends again
         try:
             self._wakened.recv(4096)
         except BlockingIOError:
             return
+        self._wake_sent = False                       # after the byte is taken, before messages are read: what is posted from here on sends again
 
     def close(self) -> None:
         """Let go of the selector and the wake-up sockets."""

@@ -49,7 +49,7 @@ class Request:
     @classmethod
     def of(cls, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None, received: float = 0.0) -> Request:
         """A request that never crossed a wire, for tests and for calls inside the house. Raises as the parser does."""
-        fields = {"Host": "localhost", **(headers or {})}
+        fields = {"host": "localhost", **{name.lower(): value for name, value in (headers or {}).items()}}
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         head = parse_head(f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1"), EngineLimits())
         request = cls(head, "127.0.0.1", "r-0", received)
@@ -98,6 +98,8 @@ class Response:
             self.body = wirejson.encode(body)
             self.content_type = content_type or JSON_TYPE
         self.headers = _checked(headers) if headers else ()
+        if self.content_type is not JSON_TYPE and not _HEADER_VALUE.fullmatch(self.content_type):
+            raise ValueError(f"{self.content_type[:100]!r} cannot be sent as a content type")
 
 
 def _checked(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
@@ -119,6 +121,7 @@ class Park:
     __slots__ = ("gone", "key", "resume", "until")
 
     def __init__(self, key: Hashable, until: float, resume: Callable[[bool], Outcome], gone: Callable[[], None] | None = None) -> None:
+        hash(key)                                      # a key that cannot be waited for fails here, in the handler
         self.key = key
         self.until = until
         self.resume = resume
@@ -146,8 +149,9 @@ class Stream:
 
     def __init__(self, status: int, headers: Iterable[tuple[str, str]], content_type: str, key: Hashable, pull: Callable[[], bytes | Wait | None],
                  closed: Callable[[], None] | None = None, length: int | None = None) -> None:
+        hash(key)
         self.status = status
-        self.headers = _checked(headers)
+        self.headers = _checked((("Content-Type", content_type), *headers))[1:]
         self.content_type = content_type
         self.key = key
         self.pull = pull

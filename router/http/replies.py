@@ -10,7 +10,7 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from router.http.messages import Request, Response, Stream
+from router.http.messages import JSON_TYPE, Request, Response, Stream
 from router.http.wirejson import encode
 from state.errors import Fault
 
@@ -27,7 +27,7 @@ _RENAMED = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable C
 
 def json_response(status: int, value: Any, headers: Iterable[tuple[str, str]] = ()) -> Response:
     """A reply whose body is `value` as JSON."""
-    return Response(status, encode(value), headers, "application/json")
+    return Response(status, encode(value), headers, JSON_TYPE)
 
 
 def problem_document(fault: Fault) -> dict[str, Any]:

@@ -68,8 +68,8 @@ def test_a_host_that_is_missing_doubled_or_no_host_is_400() -> None:
 def test_a_length_that_could_be_read_in_two_ways_is_400() -> None:
     all_refused(400, "bad_request", *(f"POST /hello HTTP/1.1\n{HOST}{fields}\n\nabcde" for fields in (
         "Content-Length: 5\nContent-Length: 5", "Content-Length: 5\nContent-Length: 6", "Content-Length: 5, 5", "Content-Length: +5",
-        "Content-Length: -5", "Content-Length: 5_0", "Content-Length: 0x5", "Content-Length: 5.0", "Content-Length:", "Content-Length: 5 5", "Content-Length: \u00b2",
-        "Content-Length: 5\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\nContent-Length: 5",
+        "Content-Length: -5", "Content-Length: 5_0", "Content-Length: 0x5", "Content-Length: 5.0", "Content-Length:", "Content-Length: 5 5",
+        "Content-Length: \u00b2",        "Content-Length: 5\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\nContent-Length: 5",
         "Transfer-Encoding: gzip\nContent-Length: 5")))
     all_refused(400, "bad_request", "POST /hello HTTP/1.0\nTransfer-Encoding: chunked\n\n0\n\n")
 

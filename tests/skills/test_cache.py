@@ -246,7 +246,7 @@ def test_a_broken_skill_keeps_its_last_good_version_and_is_listed_with_file_line
 def test_a_skill_that_never_compiled_is_refused_by_name_with_its_reason_and_the_others_go_on() -> None:
     root, clock = a_folder(), AClock()
     a_skill(root, "good")
-    written(root / "bad", {"SKILL.md": "no front matter\n"})
+    written(root / "bad", {"SKILL.md": "---\nname: [\n---\n"})
     written(root / "lone", {"skill.toml": TOML.format(version="1")})
     library = a_library(root, clock=clock)
     same((library.current().names, [each.folder for each in library.current().broken]), (("good",), ["bad", "lone"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import random
 
 from skills import steps
 from skills.bundle import SkillFile, describe
@@ -213,6 +214,25 @@ def test_all_public_skill_folders_compile_or_are_refused_with_a_reason() -> None
         same(Definition.from_document(json.loads(canonical(skill.document()))).sha256, skill.sha256)
         assert skill.name and skill.description and not skill.runnable
     assert seen > 50
+
+
+def test_no_bytes_make_the_compiler_fail_with_anything_but_a_skill_error() -> None:
+    chance = random.Random(20)
+    good = the_files(FULL)
+    pieces = [b"[", b"]", b"{", b"}", b"{{", b"}}", b'"', b"'", b"=", b"\n", b"\xff", b"\0", b".", b"-1", b"[[steps]]\n", b"input", b"nan"]
+    outcomes: set[str] = set()
+    for _ in range(400):
+        name = chance.choice(("SKILL.md", "skill.toml", "skill.toml", "lib/more.py"))
+        data = bytearray(good[name].data)
+        for _ in range(chance.randint(1, 4)):
+            at, size = chance.randrange(len(data) + 1), chance.choice((0, 0, 1, 8))
+            data[at:at + size] = chance.choice(pieces)
+        try:
+            outcomes.add(compile_skill("demo", {**good, name: SkillFile(bytes(data))}).name)
+        except SkillError as error:
+            outcomes.add(error.file)
+            assert error.reason
+    assert outcomes >= {"demo", "SKILL.md", "skill.toml", "lib/more.py"}, outcomes
 
 
 # -- What is refused at the top level ------------------------------------------------------------------------------------------------

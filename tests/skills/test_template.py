@@ -49,7 +49,7 @@ def test_inside_other_text_a_string_stands_as_it_is_and_the_rest_as_compact_json
 
 
 def test_templates_are_found_at_any_depth_and_keys_are_left_alone() -> None:
-    value = {"a": [{"b": "{{input.x}}"}, 1, None, True, "plain"], "{{task}}": {"c": ["{{task}}"]}}
+    value: dict[str, Any] = {"a": [{"b": "{{input.x}}"}, 1, None, True, "plain"], "{{task}}": {"c": ["{{task}}"]}}
     same(resolved(value), {"a": [{"b": 7}, 1, None, True, "plain"], "{{task}}": {"c": ["summarise data.csv"]}})
     same(value["a"][0], {"b": "{{input.x}}"})
 

@@ -282,11 +282,16 @@ def _header(rows: list[tuple[int, list[str]]], given: bool | None) -> tuple[bool
         typed = bool(cells) and sum(map(is_typed, cells)) / len(cells) >= TYPED_SHARE_MIN
         head = head.strip()
         if is_typed(head):
-            year = head.isascii() and head.isdigit() and int(head) in YEARS and not all(c.isdigit() and int(c) in YEARS for c in cells)
-            votes -= 0 if year else 1
+            votes -= 0 if _is_year(head) and not all(map(_is_year, cells)) else 1
         elif head:
             votes += 1 if typed else -1 if head in cells and len(set(cells)) < len(cells) / 2 else 0
     if votes:
         return votes > 0, "types"
-    plain = len(set(first)) == len(first) and all(cell.strip() and not is_typed(cell) for cell in first)
-    return plain, "assumed"
+    words = [cell.strip() for cell in first if not is_typed(cell)]
+    plain = len(set(first)) == len(first) and words and all(words) and all(_is_year(cell.strip()) for cell in first if is_typed(cell))
+    return bool(plain), "assumed"
+
+
+def _is_year(cell: str) -> bool:
+    """Whether a number could stand for a year."""
+    return len(cell) == 4 and cell.isascii() and cell.isdigit() and int(cell) in YEARS

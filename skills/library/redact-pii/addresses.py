@@ -10,11 +10,13 @@ from spans import Find
 WORD = r"[A-ZÀ-ÖØ-ÞĀ-Ž][\w'’.-]*"
 PLACE = rf"(?:{WORD} ){{0,2}}{WORD}"
 STREETS = tuple(re.compile(form, flags) for form, flags in (
-    (rf"\b\d{{1,5}}[A-Za-z]?(?:[-–]\d{{1,5}})?,? (?:[NSEW]\.? )?(?:{WORD} |\d{{1,3}}(?:st|nd|rd|th) ){{1,4}}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive"
+    (rf"\b\d{{1,5}}[A-Za-z]?(?:[-–]\d{{1,5}})?,? (?:[NSEW]\.? )?(?:{WORD} |\d{{1,3}}(?:st|nd|rd|th) ){{1,4}}"
+     r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive"
      r"|Dr|Boulevard|Blvd|Way|Court|Ct|Place|Pl|Square|Sq|Terrace|Parkway|Pkwy|Highway|Hwy|Close|Crescent|Gardens|Grove|Row|Hill)\b\.?"
      rf"(?:,? (?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Fl|#)\.? ?#?\w{{1,6}})?(?:,? {PLACE})?(?:,? [A-Z]{{2}}(?: \d{{5}}(?:-\d{{4}})?)?"
      r"|,? [A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2})?", 0),
-    (r"\b(?:[A-ZÄÖÜ][\w.-]* ){0,2}[A-ZÄÖÜ]?[\wäöüß.-]*(?:straße|strasse|str\.|gasse|allee|platz|weg|ring|damm|ufer|straat|laan|plein|gracht|vägen|gatan|gata)"
+    (r"\b(?:[A-ZÄÖÜ][\w.-]* ){0,2}[A-ZÄÖÜ]?[\wäöüß.-]*(?:straße|strasse|str\.|gasse|allee|platz|weg|ring|damm|ufer"
+     r"|straat|laan|plein|gracht|vägen|gatan|gata)"
      rf" \d{{1,4}} ?[a-zA-Z]?\b(?:,?\s(?:[A-Z]{{1,2}}-)?\d{{4,5}}(?: [A-Z]{{2}})? {PLACE})?", 0),
     (rf"\b(?:\d{{1,4}}(?: ?(?:bis|ter|[A-Z]))?,? )(?:rue|avenue|av\.|boulevard|bd|place|chemin|impasse|quai|allée|allées|cours|route|passage|square)"
      rf" (?:d['’eu]s? ?|de la |de l['’]|du |des |la |le )?[\w'’ -]{{2,40}}?(?=,|\n|\d|$)(?:,?\s?\d{{5}} {PLACE})?", re.IGNORECASE),

@@ -25,10 +25,12 @@ PHONE = re.compile(r"(?<![\w.,/+#-])(?<!\d:)(?:(?:\+|00)\s?)?\(?\+?\d(?:[\d ().\
 PHONE_LABEL = re.compile(
     r"(?:tel|t[ée]l[ée]?(?:phone|fono|fon)?|phones?|fax|mobile?|mob|cell(?:ulare|ular)?|call|handy|whatsapp|m[óo]vil|ruf(?:en|nummer)|hotline"
     r"|sms|contact|portable|telefoon|puhelin|тел|телефон|факс|моб|電話|电话|手機|手机|携帯|联系方式|連絡先|전화|휴대폰)[\w]*\.?"
-    r"(?: ?(?:no|nr|number|nummer|num[ée]ro|n[°º]|us at|me at|us on|me on|番号|号码)\.?)?[\"']?\s?[:.=(：]?\s*[\"']?(?:is |at |on )?\Z", re.IGNORECASE)
+    r"(?: ?(?:no|nr|number|nummer|num[ée]ro|n[°º]|us at|me at|us on|me on|番号|号码)\.?)?[\"']?\s?[:.=(：]?\s*[\"']?(?:is |at "
+    r"|on )?\Z", re.IGNORECASE)
 NOT_PHONE = re.compile(
-    r"(?:order|invoice|ticket|case|isbn|issn|bestell\w*|rechnung\w*|facture|commande|pedido|factura|serial|s/n|sku|version|part|tracking|№|#|订单|注文"
-    r"|pid|id|line|port|size|count|amount|total|price)[\w-]*\.?(?: ?(?:no|nr|number|nummer|n[°º])\.?)?[\"']?\s?[:.#=(：]?\s*\Z", re.IGNORECASE)
+    r"(?:order|invoice|ticket|case|isbn|issn|bestell\w*|rechnung\w*|facture|commande|pedido|factura|serial|s/n|sku|version|part|tracking|№|#"
+    r"|订单|注文|pid|id|line|port|size|count|amount|total|price)[\w-]*\.?(?: ?(?:no|nr|number|nummer"
+    r"|n[°º])\.?)?[\"']?\s?[:.#=(：]?\s*\Z", re.IGNORECASE)
 NO_PHONE_SHAPE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?: \d.*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}(?: \d.*)?|\d{4}\s?[-–/]\s?\d{4}"
                             r"|\d{1,3}(?: \d{3})+|\d+\.\d+")
 PHONE_FORMS = tuple((re.compile(form), confidence) for form, confidence in (

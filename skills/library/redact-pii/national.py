@@ -76,8 +76,8 @@ def es_dni(value: str) -> bool:
 
 def it_code(value: str) -> bool:
     """The last letter from the odd and even places."""
-    odd = dict(zip("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8,
-                                                           12, 14, 16, 10, 22, 25, 24, 23), strict=True))
+    values = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
+    odd = dict(zip("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", values, strict=True))
     code = value.upper()
     total = sum(odd[sign] if place % 2 == 0 else int(sign, 36) - (10 if sign.isalpha() else 0) for place, sign in enumerate(code[:15]))
     return chr(65 + total % 26) == code[15]
@@ -195,7 +195,8 @@ class Row:
 
 def row(name: str, form: str, right: Callable[[str], bool], alone: float, words: str) -> Row:
     """A row from its texts; no digit or letter may touch the number."""
-    return Row(name, re.compile(rf"(?<![\w.-])(?:{form})(?![\w-]|\.\d)", re.ASCII | re.IGNORECASE), right, alone, re.compile(words, re.IGNORECASE))
+    whole = re.compile(rf"(?<![\w.-])(?:{form})(?![\w-]|\.\d)", re.ASCII | re.IGNORECASE)
+    return Row(name, whole, right, alone, re.compile(words, re.IGNORECASE))
 
 
 ROWS = (
@@ -207,7 +208,8 @@ ROWS = (
     row("de_tax_id", r"\d{2} ?\d{3} ?\d{3} ?\d{3}", de_tax, 0.6, r"steuer|tax|tin|idnr|identifikations"),
     row("de_insurance", r"\d{2} ?\d{6} ?[A-Z] ?\d{3}", always, 0.6, r"versicherung|rente|sozial"),
     row("fr_nir", r"[12378] ?\d{2} ?(?:0[1-9]|1[0-2]|[2-9]\d) ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?\d{2}", fr_nir, 0.93, r"nir|s[ée]curit[ée]|insee"),
-    row("es_dni", r"[XYZ]?-?\d{7,8}[ -]?[A-HJ-NP-TV-Z]", lambda value: len(re.sub(r"[\s.-]", "", value)) == 9 and es_dni(value), 0.85, r"dni|nie|nif"),
+    row("es_dni", r"[XYZ]?-?\d{7,8}[ -]?[A-HJ-NP-TV-Z]", lambda value: len(re.sub(r"[\s.-]", "", value)) == 9 and es_dni(value), 0.85, r"dni|nie"
+        "|nif"),
     row("it_fiscal_code", r"[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z]", it_code, 0.97, r"fiscale"),
     row("cn_resident_id", r"[1-8]\d{5}(?:18|19|20)\d{9}[\dX]", cn_id, 0.95, r"身份证|證"),
     row("nl_bsn", r"\d{8,9}|\d{4}[. ]\d{2}[. ]\d{3}", nl_bsn, 0.0, r"bsn|burgerservice|sofi"),
@@ -232,12 +234,14 @@ ROWS = (
     row("au_tfn", r"\d{3} ?\d{3} ?\d{2,3}", lambda value: weighted(digits_of(value), (1, 4, 3, 7, 5, 8, 6, 9, 10)) % 11 == 0, 0.0, r"tfn|tax file"),
 )
 DOCUMENT = re.compile(
-    r"\b(passport|reisepass(?:nummer)?|passeport|pasaporte|passaporto|personalausweis(?:nummer)?|driv(?:er|ing)['’]?s? licen[cs]e|führerschein(?:nummer)?"
-    r"|permis de conduire|national id|identity card|id card|护照|旅券|パスポート番号|運転免許|medical record|mrn|patient id|health insurance|insurance(?: policy)?"
-    r"|versichertennummer|krankenversicherung\w*|kvnr|membership)[^\n:#=\d]{0,20}[:#=]?\s*([A-Z0-9][A-Z0-9 ./-]{3,22}[A-Z0-9])(?![\w])", re.IGNORECASE)
+    r"\b(?:passport|reisepass(?:nummer)?|passeport|pasaporte|passaporto|personalausweis(?:nummer)?|driv(?:er|ing)['’]?s? licen[cs]e"
+    r"|führerschein(?:nummer)?|permis de conduire|national id|identity card|id card|护照|旅券|パスポート番号|運転免許|medical record|mrn|patient id"
+    r"|health insurance|insurance(?: policy)?|versichertennummer|krankenversicherung\w*|kvnr|membership)"
+    r"[^\n:#=\d]{0,20}[:#=]?\s*([A-Z0-9][A-Z0-9 ./-]{3,22}[A-Z0-9])(?![\w])", re.IGNORECASE)
 ACCOUNT = re.compile(
-    r"\b(?:(?:bank |checking |savings )?account(?: number| no\.?| #| nr\.?)|acct\.?(?: no\.?| #)?|kontonummer|konto-?nr\.?|routing(?: number| no\.?)?|sort code|blz|bankleitzahl"
-    r"|bic|swift(?: code)?|compte n[°o]|número de cuenta|numero di conto|口座番号|账号|银行卡号)\s*[:#=：]?\s*([A-Z0-9][A-Z0-9 -]{3,26}[A-Z0-9])(?![\w])", re.IGNORECASE)
+    r"\b(?:(?:bank |checking |savings )?account(?: number| no\.?| #| nr\.?)|acct\.?(?: no\.?| #)?|kontonummer|konto-?nr\.?"
+    r"|routing(?: number| no\.?)?|sort code|blz|bankleitzahl|bic|swift(?: code)?|compte n[°o]|número de cuenta|numero di conto"
+    r"|口座番号|账号|银行卡号)\s*[:#=：]?\s*([A-Z0-9][A-Z0-9 -]{3,26}[A-Z0-9])(?![\w])", re.IGNORECASE)
 
 
 def national_ids(text: str) -> Iterator[Find]:
@@ -251,8 +255,8 @@ def national_ids(text: str) -> Iterator[Find]:
             if confidence:
                 yield Find("national_id", found.start(), found.end(), confidence)
     for found in DOCUMENT.finditer(text):
-        if any(character.isdigit() for character in found[2]):
-            yield Find("national_id", found.start(2), found.start(2) + len(number_part(found[2])), 0.8)
+        if any(character.isdigit() for character in found[1]):
+            yield Find("national_id", found.start(1), found.start(1) + len(number_part(found[1])), 0.8)
 
 
 def accounts(text: str) -> Iterator[Find]:
