@@ -37,7 +37,7 @@ def tests_of(path: Path, words: list[str]) -> Iterator[tuple[str, Callable[[], N
     """(sentence, function) of each test in a file that every word of the command line fits."""
     place = str(path.relative_to(ROOT))
     module = load(path)
-    for name, function in vars(module).items():
+    for name, function in list(vars(module).items()):
         if name.startswith("test_") and callable(function) and all(w in place or w in name for w in words):
             yield name.removeprefix("test_").replace("_", " "), function
 
@@ -51,9 +51,10 @@ def main(argv: list[str]) -> int:
     words = [a for a in argv if not a.startswith("--")]
     passed = failed = skipped = 0
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        if not quiet:
-            print(path.relative_to(ROOT))
+        heading = "" if quiet else f"{path.relative_to(ROOT)}\n"
         for sentence, function in tests_of(path, words):
+            print(heading, end="")
+            heading = ""
             started = time.perf_counter()
             try:
                 function()

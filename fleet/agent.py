@@ -139,8 +139,8 @@ class Agent:
                 os.write(self._bell_end, b"!")
 
     def _awake(self) -> None:
-        self._woken = False
         os.read(self._bell, 4096)
+        self._woken = False                           # only now: who posts in between writes nothing, and the inbox is emptied after this
 
     def _turn(self, now: float) -> float:
         """Everything that goes by time; when to come again."""

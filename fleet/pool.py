@@ -85,7 +85,7 @@ class Pool:
                 self._end(process, attempt, error)
                 return
             if process is not None:
-                self._return(process.take_back())
+                self._take_back(process)
         if error is not None and attempt.state != OVER:
             attempt.state = OVER
             self._listener.failed(attempt, error)
@@ -95,7 +95,7 @@ class Pool:
         """Every attempt that has not started; the pool forgets them."""
         for process in list(self.running):
             if isinstance(process, Runner):
-                self._return(process.take_back())
+                self._take_back(process)
         found = [attempt for attempt in self.waiting if attempt.state == WAITING]
         self.waiting.clear()
         return found
@@ -151,7 +151,7 @@ class Pool:
                 continue
             if isinstance(process, Runner) and len(process.outstanding) > 1:
                 if now - since >= AHEAD_S:
-                    self._return(process.take_back())
+                    self._take_back(process)
                 else:
                     end = min(end, since + AHEAD_S)
             soonest = min(soonest, end)
@@ -178,7 +178,7 @@ class Pool:
         """Kill a runner for the sake of one attempt; nothing new goes to it, what it has not taken goes elsewhere."""
         self._forget(runner)
         self._retiring.add(runner)
-        self._return(runner.take_back())
+        self._take_back(runner)
         runner.kill(attempt, error)
 
     def _start_waiting(self, now: float) -> None:
@@ -262,6 +262,13 @@ class Pool:
             runners.remove(runner)
             if not runners:
                 del self._warm[runner.key]
+
+    def _take_back(self, runner: Runner) -> None:
+        """What a runner has not begun waits again. It may have begun nothing, when it is slow to start: then it is idle."""
+        self._return(runner.take_back())
+        if not runner.outstanding:
+            runner.idle_since = self._now()
+            self.running.discard(runner)
 
     def _return(self, attempts: list[Attempt]) -> None:
         """Attempts that have not started wait again, first in line."""

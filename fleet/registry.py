@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from fleet.leases import LeaseClock
 from fleet.protocol import Heartbeat, newer_boot
@@ -31,6 +32,13 @@ class Live:
     cancel: dict[str, None] = field(default_factory=dict)      # leases it has not been told of yet that they were cancelled
 
 
+class Replaced(NamedTuple):
+    """A worker process that a newer one of its name has taken the place of, and what was last known of it."""
+
+    boot: str
+    live: Live | None
+
+
 class Registry:
     """Workers by name: records in the store, live facts here."""
 
@@ -47,8 +55,8 @@ class Registry:
                                 hint=f'POST /heartbeat {{"worker":"{name}","slots":1}} registers it')
         return worker
 
-    def heard(self, beat: Heartbeat) -> str | None:
-        """Take a heartbeat into the books. Returns the boot id of an earlier process of this name whose leases are now free, or None."""
+    def heard(self, beat: Heartbeat) -> Replaced | None:
+        """Take a heartbeat into the books. Returns the earlier process of this name whose leases are now free, or None."""
         worker = self._store.workers.get(beat.worker)
         boot = beat.boot or ""
         if worker is None:
@@ -60,8 +68,7 @@ class Registry:
             if not newer_boot(boot, worker.boot):
                 raise WorkerSuperseded(f"worker {worker.id} was started again as {worker.boot}; {boot} is the older process",
                                        hint="give each worker process its own name")
-            replaced = worker.boot
-            self.live.pop(worker.id, None)
+            replaced = Replaced(worker.boot, self.live.pop(worker.id, None))
         self._note(beat)
         self._update(worker, beat, boot or worker.boot)
         self._revive(self._store.workers[worker.id], replaced is not None)

@@ -10,7 +10,6 @@ Rule 3: the bytes of what is served are kept, because they may be gone from the 
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from skills.catalogue import BrokenSkill, Catalogue
 from skills.compile import compile_skill
 from skills.definition import Definition
 from skills.folder import Read, Stamp, Stat, counts, is_young, read_file, snapshot, stamp_of
-from skills.parse import SKILL_FILES, TOML_FILE, SkillError
+from skills.parse import NAME_CHARACTERS_MAX, SKILL_FILES, TOML_FILE, SkillError
 from state.clock import Clock
 from state.errors import SkillBroken, UnknownSkill
 from state.limits import MIB
@@ -113,8 +112,9 @@ class Library:
         for broken in self._catalogue.broken:
             if name in (broken.name, broken.folder) and broken.serving is None:
                 raise SkillBroken(f"skill {name} does not compile: {broken.where}: {broken.reason}", pointer="/skill")
-        near = difflib.get_close_matches(name, self._catalogue.names, 3)
-        raise UnknownSkill(f"there is no skill {name!r}", pointer="/skill", hint=f"did you mean {' or '.join(near)}?" if near else None)
+        near = self._catalogue.near(name)
+        raise UnknownSkill(f"there is no skill {name[:NAME_CHARACTERS_MAX]!r}", pointer="/skill",
+                           hint=f"did you mean {' or '.join(near)}?" if near else None)
 
     def files(self, definition: Definition) -> Mapping[str, SkillFile]:
         """The bytes of the definition's bundle. Raises SkillBroken if they are neither kept nor on the disk any more."""
@@ -307,7 +307,8 @@ class Library:
             if problem is not None:
                 broken.append(BrokenSkill(name, folder.path.name, str(folder.path), *problem, since, served.version if served else None))
         self._claims = claims
-        self._catalogue = Catalogue(self._catalogue.version + 1, dict(sorted(skills.items())), tuple(broken))
+        last = self._catalogue
+        self._catalogue = Catalogue(last.version + 1, dict(sorted(skills.items())), tuple(broken), last.last_index())
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -5,14 +5,18 @@ The index is built when it is first asked for, from the skills that this version
 
 from __future__ import annotations
 
+import difflib
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from skills.definition import Definition
 from skills.match import Document, Index, Ranking
+from skills.parse import NAME_CHARACTERS_MAX
 
 RANKINGS_MAX = 1_024                # remembered per catalogue: the busiest texts of a router, a few MB
+NEIGHBOURS = 100                    # names on either side that a misspelled one is compared with: a millisecond or two
 RANKED_CHARACTERS_MAX = 500         # longer texts hardly come twice
 
 
@@ -46,6 +50,7 @@ class Catalogue:
     version: int
     skills: Mapping[str, Definition]
     broken: tuple[BrokenSkill, ...]
+    before: Index | None = field(default=None, repr=False, compare=False)
     _rankings: dict[tuple[str, int], Ranking] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -53,11 +58,21 @@ class Catalogue:
         """All names, sorted."""
         return tuple(self.skills)
 
+    def near(self, name: str) -> list[str]:
+        """Up to three names that somebody may have meant, nearest first; in a large library only neighbours in the order of names are compared."""
+        at = bisect_left(self.names, name)
+        return difflib.get_close_matches(name[:NAME_CHARACTERS_MAX], self.names[max(0, at - NEIGHBOURS):at + NEIGHBOURS], 3)
+
     @cached_property
     def index(self) -> Index:
         """The index over the skills that can be chosen unnamed."""
         return Index.build([Document(skill.name, skill.description, skill.keywords, skill.examples, skill.body)
-                            for skill in self.skills.values() if skill.runnable])
+                            for skill in self.skills.values() if skill.runnable], self.before)
+
+    def last_index(self) -> Index | None:
+        """The newest index that was built so far, whose reading of unchanged skills the next catalogue's index takes over."""
+        built: Index | None = self.__dict__.get("index")        # where cached_property keeps it
+        return built or self.before
 
     def rank(self, text: str, most: int) -> Ranking:
         """The best candidates for a text, best first; the answer for a short text is remembered as long as this catalogue lives."""

@@ -24,7 +24,7 @@ KEYWORDS_MAX = 50                       # in several languages; more outweigh wh
 BROKEN_LINKS_MAX = 20                   # a list that a person still reads
 ROW_CHARACTERS_MAX = 20_000             # of a row that is searched for links; a longer one is data
 
-_NOTES = {      # severity and hint for each code of `skills.parse`
+NOTES = {      # severity and hint for each code of `skills.parse`
     "byte-order-mark": ("error", "save the file as UTF-8 without a byte order mark"),
     "text-before-front-matter": ("error", "let the file begin with the three hyphens"),
     "front-matter-missing": ("error", "begin the file with ---, `name: ...`, `description: ...`, ---"),
@@ -65,7 +65,7 @@ class Finding:
 
 def lint(source: Source, files: Mapping[str, bytes]) -> list[Finding]:
     """What is wrong with the folder that `source` was read from (relative posix paths to bytes), by file and line."""
-    found = [Finding(*_severity(note.code), file=note.file, line=note.line, reason=note.reason, hint=_NOTES[note.code][1]) for note in source.notes]
+    found = [Finding(*_severity(note.code), file=note.file, line=note.line, reason=note.reason, hint=NOTES[note.code][1]) for note in source.notes]
     found += [*_name(source), *_description(source, files), *_front_matter(source, files), *_body(source), *_links(source, files)]
     if source.has_toml:
         found += _contract(source)
@@ -74,7 +74,7 @@ def lint(source: Source, files: Mapping[str, bytes]) -> list[Finding]:
 
 def _severity(code: str) -> tuple[str, str]:
     """The first two members of a finding for a note's code."""
-    return _NOTES[code][0], code
+    return NOTES[code][0], code
 
 
 def _error(source: Source, code: str, member: str, reason: str, hint: str) -> Finding:
@@ -106,7 +106,7 @@ def _name(source: Source) -> Iterator[Finding]:
 def _description(source: Source, files: Mapping[str, bytes]) -> Iterator[Finding]:
     """Advice about the description: it is what a router reads."""
     line = source.lines.get("description")
-    if line is None:
+    if line is None or any(note.code == "description-missing" for note in source.notes):
         return
     if not _WHEN.search(source.description):
         yield _warning(source, "description-when", line, "the description does not say when to use the skill", "add a sentence: Use when ...")
@@ -128,7 +128,7 @@ def _front_matter(source: Source, files: Mapping[str, bytes]) -> Iterator[Findin
     if not source.lines:
         return
     rows = _rows(source, files)
-    if source.metadata and rows[source.lines["metadata"] - 1].partition(":")[2].lstrip().startswith("{"):
+    if "metadata" in source.lines and rows[source.lines["metadata"] - 1].partition(":")[2].lstrip().startswith("{"):
         yield _error(source, "metadata-braces", "metadata", "metadata is written in braces, which the reference reader refuses",
                      "write one row of `key: \"text\"` each")
     first = min(source.lines.values())

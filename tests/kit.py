@@ -47,11 +47,14 @@ def a_folder() -> Path:
 
 
 def written(folder: Path, files: dict[str, str | bytes]) -> Path:
-    """Write `files` (relative path to content) below `folder` and return it."""
+    """Write `files` (relative path to content) below `folder` and return it; scripts (#!) become executable."""
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        data = content if isinstance(content, bytes) else content.encode()
+        path.write_bytes(data)
+        if data.startswith(b"#!"):
+            path.chmod(0o755)
     return folder
 
 

@@ -72,6 +72,7 @@ class Options:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        """One line instead of a page of usage."""
         raise UsageError(f"{message} (python3 server.py --help shows examples)")
 
 

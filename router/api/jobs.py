@@ -79,12 +79,11 @@ def listing(house: House, request: Request) -> Outcome:
     if cursor and not is_job_id(cursor):
         raise InvalidQuery("cursor must be the next of a page before", pointer="cursor")
     looked = house.store.newest(cursor, SCAN_MAX)
-    live = [job for job in looked if (not state or job.state == state) and (not skill or job.skill == skill)][:limit]
+    live = [job for job in looked if (not state or job.state == state) and (not skill or job.skill == skill)]
     more_live = len(looked) == SCAN_MAX
-    if len(live) == limit and (state and state not in JOB_ENDED):
-        return Response(200, {"jobs": [job_row(j) for j in live], "next": live[-1].id})
     if state and state not in JOB_ENDED:
-        return Response(200, {"jobs": [job_row(j) for j in live], "next": looked[-1].id if more_live else None})
+        following = live[limit - 1].id if len(live) > limit else looked[-1].id if more_live else None
+        return Response(200, {"jobs": [job_row(j) for j in live[:limit]], "next": following})
 
     def wanted(row: Row) -> bool:
         return (not state or row.state == state) and (not skill or row.skill == skill)
@@ -93,7 +92,7 @@ def listing(house: House, request: Request) -> Outcome:
         if isinstance(found, Exception):
             raise found
         rows, following = found
-        page = sorted([job_row(j) for j in live] + [finished_row(r) for r in rows], key=lambda r: str(r["id"]), reverse=True)
+        page = sorted([job_row(j) for j in live[:limit + 1]] + [finished_row(r) for r in rows], key=lambda r: str(r["id"]), reverse=True)
         if len(page) > limit:
             return Response(200, {"jobs": page[:limit], "next": page[limit - 1]["id"]})
         if more_live:

@@ -6,9 +6,9 @@ wirejson   JSON from the wire (strict) and to the wire (compact)
 replies    values and faults to responses, responses to bytes
 hooks      what the engine asks of the house: admit, handle, unit, settle, commit
 bounds     the limits of one engine
-timers helpers parking outbox upload streaming    the parts of a turn
+timers, helpers, parking, outbox, intake, streaming: the parts of a turn
 loop       what all connections of one engine share
-connection one client: its state and its bytes
+wire, answers, connection: one client, its socket and state, how it is answered, how its bytes become requests
 engine     the listener and the turn
 Nothing here knows a task, a job or a route.
 """

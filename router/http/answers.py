@@ -13,7 +13,7 @@ from typing import Any
 
 from router.http.intake import Intake
 from router.http.loop import Loop
-from router.http.messages import WAIT, Offload, Outcome, Park, Request, Response, Stream
+from router.http.messages import WAIT, Offload, Outcome, Park, Request, Response, Stream, Wait
 from router.http.outbox import Client
 from router.http.parser import Head
 from router.http.replies import closing_line
@@ -111,8 +111,8 @@ class Answering(Wire):
         return self.rendered(request, self.loop.refusal(fault, request.request_id))
 
     def released(self) -> None:
-        """No answer waits for a ticket any more: go on with what was sent behind them."""
-        self.go_on()
+        """No answer waits for a ticket any more: go on with the stream, or with what was sent behind them."""
+        self.drained()
 
     # -- Parks ----------------------------------------------------------------------------------------------------------------------------
 
@@ -172,8 +172,9 @@ class Answering(Wire):
     def pull(self) -> None:
         """Send pieces while the client keeps up. Called after a commit, for streams that were woken or have room again."""
         flow, loop = self.pending, self.loop
-        if type(flow) is not Flow:
+        if type(flow) is not Flow or self.held:       # pulled again when what it gave before has left
             return
+        piece: bytes | Wait | None = b""
         for _ in range(PULLS_PER_TURN_MAX):
             if self.unsent() > loop.limits.write_buffer_bytes_max:
                 break                                 # pulled again when that has been sent
@@ -192,10 +193,10 @@ class Answering(Wire):
                 break
             if piece:
                 loop.outbox.add(self, Piece(piece))
-        else:
-            loop.pulls[self] = None
         if not self.held:
-            self.flush()
+            self.flush()                              # what leaves at once makes room, so the stream is pulled again in the next turn
+        if piece is WAIT:
+            loop.pulls.pop(self, None)                # but not where it has just said that it has nothing
 
     def end_stream(self, flow: Flow, keep: bool) -> None:
         """The reply is whole."""

@@ -191,21 +191,21 @@ class Engine(HTTPServer):
             if client in loop.again:
                 del loop.again[client]
                 loop.shielded(client.work)
-        marks.append(loop.monotonic())
+        marks.append(loop.mark_time())
         for timer in loop.timers.due(loop.now):
             loop.shielded(partial(timer.fire, loop.now))
-        marks.append(loop.monotonic())
+        marks.append(loop.mark_time())
         loop.read_messages()
-        marks.append(loop.monotonic())
+        marks.append(loop.mark_time())
         self._settle()
-        marks.append(loop.monotonic())
+        marks.append(loop.mark_time())
         ticket = self._commit() if hooks.dirty() else None
-        marks.append(loop.monotonic())
+        marks.append(loop.mark_time())
         loop.shielded(partial(loop.outbox.close_turn, ticket))
         self._pull()
-        marks.append(loop.monotonic())
+        marks.append(loop.mark_time())
         loop.shielded(hooks.after_commit)
-        marks.append(loop.monotonic())
+        marks.append(loop.mark_time())
         if marks[-1] - marks[0] > SLOW_TURN_S:
             self._tell_slow(marks)
 

@@ -90,6 +90,11 @@ class Loop:
         due = self.timers.next()
         return PATIENCE_S_MAX if due is None else min(PATIENCE_S_MAX, max(0.0, due - self.monotonic()))
 
+    def mark_time(self) -> float:
+        """A part of the turn has ended: the next call into the house is measured from here."""
+        self.mark = self.monotonic()
+        return self.mark
+
     def next_request_id(self) -> str:
         """An id for a request that brought none: unique to this process."""
         self._requests_named += 1

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fleet.leases import Leases
-from fleet.registry import Registry
+from fleet.registry import Live, Registry
 from router.work.control import Control
 from router.work.dispatch import received
 from router.work.finish import Finish
@@ -96,14 +96,13 @@ class Duties:
     def silent_workers(self) -> None:
         """Workers that have not been heard: stale, then gone, which frees their leases; drained when their last lease has ended."""
         for gone in self._registry.sweep():
-            self.free_all(gone, f"{gone} is gone")
+            self.free_all(gone, f"{gone} is gone", self._registry.live.get(gone))
         for worker_id, worker in list(self._store.workers.items()):
             if worker.state == "draining" and not self._leases.of(worker_id):
                 self._registry.drained(worker_id)
 
-    def free_all(self, worker: str, why: str, boot: str | None = None) -> None:
-        """End all leases of a worker, or of one of its earlier processes."""
-        live = self._registry.live.get(worker)
+    def free_all(self, worker: str, why: str, live: Live | None, boot: str | None = None) -> None:
+        """End all leases of a worker, or of one of its earlier processes; `live` is what was last known of it."""
         for lease in list(self._leases.of(worker).values()):
             if boot is None or lease.boot == boot:
                 self._finish.lose(lease, why, received(lease, live), worker)

@@ -33,7 +33,7 @@ class Fleet:
         """Register, renew, notice what was lost; the reply tells the rhythm and what to stop."""
         replaced = self._registry.heard(beat)
         if replaced is not None:
-            self._duties.free_all(beat.worker, f"{beat.worker} was started again", boot=replaced)
+            self._duties.free_all(beat.worker, f"{beat.worker} was started again", replaced.live, replaced.boot)
         live = self._registry.live[beat.worker]
         self._renew(beat, live)
         worker = self._store.workers[beat.worker]

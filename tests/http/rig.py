@@ -45,6 +45,7 @@ class House:
         self.to_wake: list[Any] = []                  # by the next settle
         self.gaps: list[float] = []
         self.lines: list[dict[str, Any]] = []         # of the log
+        self.slow: list[dict[str, Any]] = []          # of them, those about slow turns, which a busy machine adds as it likes
 
     def admit(self, request: Request) -> int | Receive:
         return self.admissions.get(request.path, lambda _: BODY_BYTES_MAX)(request)
@@ -88,6 +89,11 @@ class House:
     def gap(self, seconds: float) -> None:
         self.gaps.append(seconds)
 
+    def note(self, line: str) -> None:
+        """Take a line of the log."""
+        facts = json.loads(line)
+        (self.slow if facts["event"] == "slow_turn" else self.lines).append(facts)
+
     def on_loop(self, function: Callable[[], object]) -> None:
         """Have the loop call `function`, and wait until it has."""
         called = threading.Event()
@@ -113,8 +119,7 @@ class House:
 def an_engine(house: House, limits: EngineLimits | None = None, ssl_context: ssl.SSLContext | None = None, clock: Clock | None = None) -> Engine:
     """An engine on a free port; nobody runs its turns."""
     clock = clock or Clock()
-    house.engine = Engine(("127.0.0.1", 0), house, clock, Log(clock, "debug", lambda line: house.lines.append(json.loads(line))), ssl_context,
-                          limits, helper_threads=2)
+    house.engine = Engine(("127.0.0.1", 0), house, clock, Log(clock, "debug", house.note), ssl_context, limits, helper_threads=2)
     return house.engine
 
 
@@ -131,6 +136,7 @@ def served(house: House, limits: EngineLimits | None = None, ssl_context: ssl.SS
         thread.join(PATIENCE_S)
         assert not thread.is_alive(), "the engine does not stop"
         assert not house.engine.stats.connections
+        assert not [line for line in house.lines if line["event"] == "engine_failed"], house.lines
 
 
 class Reply:

@@ -196,6 +196,26 @@ def test_pieces_of_a_stream_wait_for_their_ticket_and_a_fault_ends_the_stream() 
         house.settled(lambda: noted == ["closed"])
 
 
+def test_a_stream_is_not_pulled_while_what_it_gave_is_held() -> None:
+    house = a_writing_house()
+    pulled: list[int] = []
+
+    def pull() -> bytes:
+        pulled.append(1)
+        return b"x"
+    house.routes["/stream"] = lambda _: Stream(200, (), "text/plain", "s", pull)
+    with served(house) as port, Client(port) as client:
+        client.get("/stream").head()
+        ticket = Promise(ended=False)
+        house.on_loop(lambda: (house.facts.append("a"), house.tickets.append(ticket)))
+        held_at = len(pulled)
+        for _ in range(20):
+            house.on_loop(lambda: None)
+        assert len(pulled) <= held_at + 2 * 16
+        house.on_loop(lambda: setattr(ticket, "ended", True))
+        house.settled(lambda: len(pulled) > held_at + 100)
+
+
 def test_what_is_to_be_projected_is_handed_over_after_the_replies() -> None:
     house = a_writing_house()
     sent: list[int] = []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from contextlib import suppress
+
 from router.http.bounds import EngineLimits
 from router.http.messages import Receive, Request, Response
 from router.http.replies import json_response
@@ -221,6 +224,25 @@ def test_not_now_always_says_when() -> None:
     with served(house) as port, Client(port) as client:
         same([client.get(path).reply().headers["retry-after"] for path in ("/slow", "/slower")], ["7", "1"])
         same(house.engine.stats.refused["slow_down"], 2)
+
+
+def test_whatever_bytes_come_the_engine_lives() -> None:
+    chance = random.Random(11)
+    house = House()
+    parts = ["GET /hello HTTP/1.1\n", "POST /hello HTTP/1.1\n", HOST, "Content-Length: 3\n", "Transfer-Encoding: chunked\n",
+             "Expect: 100-continue\n", "\n", "\n", "abc", "3\nabc\n", "0\n\n", "x: y\n", ":", " ", "Connection: close\n", "\0", "%"]
+    with served(house) as port:
+        for _ in range(300):
+            with Client(port) as client:
+                for _ in range(chance.randrange(1, 4)):
+                    with suppress(OSError):
+                        client.send("".join(chance.choice(parts) for _ in range(chance.randrange(1, 12))))
+                client.socket.shutdown(1)
+                answer = client.rest()
+                assert not answer or answer.startswith(b"HTTP/1.1 "), answer
+        with Client(port) as client:
+            assert client.is_open()
+        same([line for line in house.lines if line["level"] == "error"], [])
 
 
 def test_a_query_parameter_twice_is_invalid_query() -> None:

@@ -39,7 +39,7 @@ def definition_of(skill: str) -> dict[str, Any]:
     return tomllib.loads((LIBRARY / skill / "skill.toml").read_text(encoding="utf-8"))
 
 
-def fits(skill: str, part: str, value: Any) -> Any:
+def fits(skill: str, part: str, value: dict[str, Any]) -> dict[str, Any]:
     """`value`, which must be JSON and fit the `input` or `output` schema of the skill."""
     plain = json.loads(json.dumps(value, allow_nan=False))
     errors = compile_schema(definition_of(skill)[part]).errors(plain)

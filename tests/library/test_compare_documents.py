@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from typing import Any
@@ -91,14 +90,15 @@ def test_white_space_and_case_can_be_left_out_of_account() -> None:
 
 
 def test_a_block_that_only_moved_is_said_to() -> None:
-    before, after = "intro\nterms a\nterms b\nmiddle one\nmiddle two\nmiddle three\n", "intro\nmiddle one\nmiddle two\nmiddle three\nterms a\nterms b\n"
-    found = compared(before, after)
+    middle = "middle one\nmiddle two\nmiddle three\n"
+    found = compared(f"intro\nterms a\nterms b\n{middle}", f"intro\n{middle}terms a\nterms b\n")
     same([(c["kind"], c.get("moved_to_line"), c.get("moved_from_line")) for c in found["changes"]], [("removed", 5, None), ("added", None, 2)])
     assert "1 block only moved" in found["summary"]
 
 
 def test_chinese_is_compared_sign_by_sign() -> None:
-    same(compared("我们在北京开会。", "我们在上海开会。")["changes"][0]["words"], [["=", "我们在"], ["-", "北京"], ["+", "上海"], ["=", "开会。"]])
+    found = compared("我们在北京开会。", "我们在上海开会。")
+    same(found["changes"][0]["words"], [["=", "我们在"], ["-", "北京"], ["+", "上海"], ["=", "开会。"]])
 
 
 def test_matches_are_always_a_common_sequence() -> None:
@@ -114,10 +114,12 @@ def test_matches_are_always_a_common_sequence() -> None:
 def test_large_documents_of_every_awkward_kind_are_compared_in_time() -> None:
     draw = random.Random(2)
     program = a_program(20_000, 1)
-    kinds = {"edited": (program, edited(program, 2)), "reversed": (program, program[::-1]), "same lines": (["x"] * 20_000, ["x"] * 9_000 + ["y"] + ["x"] * 10_000),
-             "two letters": tuple([draw.choice("ab") for _ in range(20_000)] for _ in range(2)), "nothing in common": (["a"] * 20_000, ["b"] * 20_000)}
+    kinds = {"edited": (program, edited(program, 2)), "reversed": (program, program[::-1]),
+             "same lines": (["x"] * 20_000, ["x"] * 9_000 + ["y"] + ["x"] * 10_000),
+             "two letters": tuple([draw.choice("ab") for _ in range(20_000)] for _ in range(2)),
+             "nothing in common": (["a"] * 20_000, ["b"] * 20_000)}
     for name, (before, after) in kinds.items():
-        found = compared("\n".join(before), "\n".join(after))
+        found = compared("\n".join(before) + "\n", "\n".join(after) + "\n")
         same((name, found["counts"]["lines_before"] + found["counts"]["added"] - found["counts"]["removed"]), (name, len(after)))
 
 
@@ -173,14 +175,15 @@ def test_json_that_was_asked_for_and_is_not_there_is_refused_with_its_place() ->
     refuses(TOOL.BadInput, lambda: TOOL.compare({"before": a_file(b"PK\x03\x04"), "after": "x"}), "ZIP")
 
 
-def test_deeply_nested_json_is_compared() -> None:
-    def nest(value: int) -> Any:
+def test_deeply_nested_json_is_compared_or_refused() -> None:
+    def nest(value: int, levels: int) -> Any:
         whole: Any = value
-        for _ in range(600):
+        for _ in range(levels):
             whole = {"a": [whole]}
         return whole
-    found = TOOL.compare({"before": json.dumps(nest(1))[:50] and nest(1), "after": nest(2)})
-    same(found["counts"]["changed"], 1)
+    same(TOOL.compare({"before": nest(1, 140), "after": nest(2, 140)})["counts"]["changed"], 1)
+    same(TOOL.compare({"before": nest(1, 140), "after": nest(1, 140)})["identical"], True)
+    refuses(TOOL.BadInput, lambda: TOOL.compare({"before": nest(1, 5_000), "after": nest(2, 5_000)}), "nested")
 
 
 def test_many_changes_are_counted_fully_and_listed_partly() -> None:
@@ -190,5 +193,6 @@ def test_many_changes_are_counted_fully_and_listed_partly() -> None:
 
 def test_the_schema_takes_text_and_json_and_no_unknown_options() -> None:
     fits("compare-documents", "input", {"before": {"a": 1}, "after": [1], "kind": "json", "identity": ["sku"]})
-    for value in ({"before": "a"}, {"before": 1, "after": 2}, {"before": "a", "after": "b", "kind": "xml"}, {"before": "a", "after": "b", "fuzzy": True}):
+    for value in ({"before": "a"}, {"before": 1, "after": 2}, {"before": "a", "after": "b", "kind": "xml"},
+                  {"before": "a", "after": "b", "fuzzy": True}):
         assert is_refused("compare-documents", value), value

@@ -4,80 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Mapping
 
-from skills.bundle import describe
-from skills.cache import CHECK_S, EXACT_FILES_MAX, Library
-from skills.catalogue import Catalogue
-from skills.folder import read_file, read_folder
-from skills.parse import SkillError
+from skills import cache
+from skills.bundle import SkillFile, describe
+from skills.cache import CHECK_S, EXACT_FILES_MAX
+from skills.compile import compile_skill
+from skills.definition import Definition
 from state.errors import SkillBroken, UnknownSkill
-from state.limits import BUNDLE_BYTES_MAX, BUNDLE_FILES_MAX
-from state.log import Log
 from tests.kit import a_folder, refuses, same, written
-
-TOML = 'version = "{version}"\n[[steps]]\nid = "a"\nkind = "run"\nargv = ["true"]\n'
-LATER_S = 1_000.0        # the wall clock of most tests is so far ahead that no file is young
-
-
-class AClock:
-    """Time that moves when told to, and by `tick_s` each time it is asked."""
-
-    def __init__(self, wall: Callable[[], float] | None = None, tick_s: float = 0.0) -> None:
-        self.now = 100.0
-        self.tick_s = tick_s
-        self._wall = wall or (lambda: os.stat(a_folder()).st_ctime + LATER_S)
-
-    def wall(self) -> float:
-        """Seconds since the epoch."""
-        return self._wall()
-
-    def monotonic(self) -> float:
-        """Seconds since some moment."""
-        self.now += self.tick_s
-        return self.now
-
-
-class Disk:
-    """stat and read that count."""
-
-    def __init__(self) -> None:
-        self.stats = 0
-        self.reads: list[str] = []
-
-    def stat(self, path: str) -> os.stat_result:
-        """os.stat, counted."""
-        self.stats += 1
-        return os.stat(path)
-
-    def read(self, path: str) -> bytes:
-        """The bytes of a file, counted."""
-        self.reads.append(path)
-        return read_file(path)
-
-
-def a_skill(root: Path, name: str, version: str = "1", folder: str | None = None, **files: str | bytes) -> Path:
-    """Write a skill that runs `true`; further files by name with `__` for the dot."""
-    texts: dict[str, str | bytes] = {"SKILL.md": f"---\nname: {name}\ndescription: Does {name} things.\n---\nHow to {name}.\n",
-                                     "skill.toml": TOML.format(version=version)}
-    return written(root / (folder or name), {**texts, **{key.replace("__", "."): text for key, text in files.items()}})
-
-
-def a_library(*roots: Path, clock: AClock | None = None, lines: list[str] | None = None, disk: Disk | None = None) -> Library:
-    """A library on the roots, with a quiet log."""
-    clock, disk = clock or AClock(), disk or Disk()
-    return Library(roots, clock, Log(clock, write=(lines if lines is not None else []).append), disk.stat, disk.read)  # type: ignore[arg-type]
-
-
-def versions(catalogue: Catalogue) -> dict[str, str]:
-    """Version by name."""
-    return {name: skill.version for name, skill in catalogue.skills.items()}
-
-
-def later(clock: AClock) -> None:
-    """As much time as it takes until the library looks again."""
-    clock.now += 1.5 * CHECK_S
+from tests.skills.builders import TOML, AClock, Disk, a_library, a_skill, later, versions
 
 
 def test_an_edit_counts_on_the_next_request_and_compiles_exactly_once() -> None:
@@ -186,40 +122,6 @@ def test_an_edit_of_the_same_size_within_one_tick_of_the_file_system_is_noticed(
     same((disk.reads, library.compiles), ([], 3))
 
 
-def test_a_folder_that_changes_while_it_is_read_is_read_again() -> None:
-    root, clock, disk = a_folder(), AClock(), Disk()
-    a_skill(root, "one", "1")
-    plain_read = disk.read
-
-    def read(path: str) -> bytes:
-        data = plain_read(path)
-        if len(disk.reads) == 1:
-            a_skill(root, "one", "2", longer__txt="to change the size of the folder")
-        return data
-
-    disk.read = read  # type: ignore[method-assign]
-    library = a_library(root, clock=clock, disk=disk)
-    same((versions(library.current()), library.compiles), ({"one": "2"}, 1))
-
-
-def test_a_folder_that_keeps_changing_is_served_and_looked_at_again() -> None:
-    root, clock, disk = a_folder(), AClock(), Disk()
-    folder = a_skill(root, "one", "1")
-    plain_read = disk.read
-
-    def read(path: str) -> bytes:
-        (folder / f"{len(disk.reads)}.txt").write_text("more")
-        return plain_read(path)
-
-    disk.read = read  # type: ignore[method-assign]
-    library = a_library(root, clock=clock, disk=disk)
-    same(versions(library.current()), {"one": "1"})
-    disk.read = plain_read  # type: ignore[method-assign]
-    library._read = plain_read
-    later(clock)
-    same(library.current().skills["one"].bundle, describe(read_folder(folder)))
-
-
 def test_a_broken_skill_keeps_its_last_good_version_and_is_listed_with_file_line_reason_and_since_when() -> None:
     root, lines = a_folder(), list[str]()
     wall = [5_000_000_000.0]
@@ -257,12 +159,33 @@ def test_a_skill_that_never_compiled_is_refused_by_name_with_its_reason_and_the_
     same(library.compiles, 3)
 
 
+def test_a_mistake_of_the_compiler_breaks_one_skill_and_not_the_library() -> None:
+    root, lines = a_folder(), list[str]()
+    a_skill(root, "good")
+    a_skill(root, "strange")
+
+    def mistaken(folder: str, files: Mapping[str, SkillFile]) -> Definition:
+        if folder == "strange":
+            raise KeyError("oops")
+        return compile_skill(folder, files)
+
+    library = a_library(root, lines=lines)
+    vars(cache)["compile_skill"] = mistaken
+    try:
+        catalogue = library.current()
+    finally:
+        vars(cache)["compile_skill"] = compile_skill
+    same((catalogue.names, [each.where for each in catalogue.broken]), (("good",), ["strange"]))
+    assert "KeyError" in catalogue.broken[0].reason and any("skill_compiler_failed" in line for line in lines)
+
+
 def test_an_unknown_skill_is_refused_with_the_nearest_names() -> None:
     root = a_folder()
     a_skill(root, "csv-profile")
     error = refuses(UnknownSkill, lambda: a_library(root).skill("csv-profil"), "csv-profil")
     same((error.hint, error.pointer), ("did you mean csv-profile?", "/skill"))
     same(refuses(UnknownSkill, lambda: a_library(root).skill("zzz")).hint, None)
+    assert len(refuses(UnknownSkill, lambda: a_library(root).skill("csv" * 500_000)).detail) < 200
 
 
 def test_folders_may_appear_vanish_and_be_renamed() -> None:
@@ -340,59 +263,6 @@ def test_a_missing_root_is_an_empty_one_said_once_until_it_comes() -> None:
     same(library.current().names, ("one",))
 
 
-def test_files_that_are_not_part_of_a_skill_are_skipped() -> None:
-    folder = a_skill(a_folder(), "one")
-    written(folder, {"__pycache__/x.pyc": "", "x.pyc": "", ".git/config": "", ".hidden": "", "SKILL.md~": "", "#a#": "", "a.swp": "", "a.bak": "",
-                     "sub/.x": "", "sub/kept.txt": "k"})
-    (folder / ".#lock").symlink_to("nowhere")
-    same(sorted(read_folder(folder)), ["SKILL.md", "skill.toml", "sub/kept.txt"])
-
-
-def test_links_inside_the_folder_are_files_and_links_that_leave_it_break_the_skill() -> None:
-    root, clock = a_folder(), AClock()
-    folder = a_skill(root, "one", "1", secret__txt="s")
-    (folder / "inside.txt").symlink_to("secret.txt")
-    same(read_folder(folder)["inside.txt"].data, b"s")
-    library = a_library(root, clock=clock)
-    same(versions(library.current()), {"one": "1"})
-    for target, reason in (("/etc/passwd", "leaves the folder"), ("../one-more/x", "leaves the folder"), ("nowhere", "leads nowhere"),
-                           (".", "a link to a folder"), ("loop", "leads nowhere")):
-        (folder / "loop").symlink_to(target)
-        error = refuses(SkillError, lambda: read_folder(folder), reason)
-        same((error.file, error.line), ("loop", None))
-        later(clock)
-        assert reason in library.current().broken[0].reason
-        (folder / "loop").unlink()
-    later(clock)
-    same((library.current().broken, library.current().skills["one"].version), ((), "1"))
-
-
-def test_a_folder_that_holds_a_pipe_or_too_much_is_broken_and_not_read() -> None:
-    root, disk = a_folder(), Disk()
-    os.mkfifo(a_skill(root, "pipe") / "fifo")
-    with open(a_skill(root, "big") / "big.bin", "wb") as file:
-        file.truncate(BUNDLE_BYTES_MAX + 1)
-    written(a_skill(root, "many"), {f"f{number}": "" for number in range(BUNDLE_FILES_MAX)})
-    catalogue = a_library(root, disk=disk).current()
-    same([(each.folder, each.reason.split(" (")[0]) for each in catalogue.broken],
-         [("big", f"more than {BUNDLE_BYTES_MAX} bytes"), ("many", f"more than {BUNDLE_FILES_MAX} files"),
-          ("pipe", "neither a file nor a folder")])
-    same(disk.reads, [])
-
-
-def test_odd_entries_in_a_root_do_not_disturb_the_library() -> None:
-    root = a_folder()
-    a_skill(root, "one")
-    (root / "loop").symlink_to("loop")
-    (root / "dangling").symlink_to("nowhere")
-    written(root, {"README.md": "x", ".git/config": "y"})
-    os.mkdir(os.fsencode(root) + b"/\xff\xfe")
-    elsewhere = a_skill(a_folder(), "linked")
-    (root / "linked").symlink_to(elsewhere)
-    catalogue = a_library(root).current()
-    same((catalogue.names, catalogue.broken), (("linked", "one"), ()))
-
-
 def test_the_version_of_a_catalogue_changes_with_every_change() -> None:
     root, clock = a_folder(), AClock()
     a_skill(root, "one")
@@ -414,6 +284,24 @@ def test_only_skills_that_can_run_are_matched_unnamed() -> None:
     same((catalogue.names, catalogue.skills["poem"].runnable), (("poem", "profile"), False))
     same([each.name for each in catalogue.rank("a poem about a profile", 5).candidates], ["profile"])
     assert catalogue.rank("a poem about a profile", 5) is catalogue.rank("a poem about a profile", 5)
+
+
+def test_the_index_follows_every_change_and_takes_over_what_did_not_change() -> None:
+    root, clock = a_folder(), AClock()
+    a_skill(root, "profile")
+    library = a_library(root, clock=clock)
+    first = library.current()
+    for number, name in enumerate(("poem", "recipe", "letter")):
+        a_skill(root, name)
+        later(clock)
+        library.current()
+        if number != 1:                 # a catalogue that nobody asks is skipped without loss
+            same([each.name for each in library.current().rank(name, 5).candidates], [name])
+    assert library.current().last_index() is library.current().index
+    same((first.last_index(), first.rank("poem", 5).candidates), (None, ()))
+    shutil.rmtree(root / "poem")
+    later(clock)
+    same(library.current().rank("poem", 5).candidates, ())
 
 
 def test_the_bytes_of_what_is_served_are_there_also_when_the_folder_is_broken() -> None:

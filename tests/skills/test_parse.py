@@ -37,7 +37,8 @@ def codes(of: Source) -> list[str]:
 
 def test_a_skill_in_the_public_format_is_read_whole_and_without_a_note() -> None:
     text = ("---\nname: csv-profile\ndescription: >-\n  Profiles a CSV file.\n  Use when columns are asked for.\nlicense: MIT\n"
-            "compatibility: Python 3.11\nmetadata:\n  author: 'Ada'\n  version: \"1.0\"\nallowed-tools: Read Bash(git add:*) Grep\n---\n\n# How\n\nRead it.\n\n")
+            "compatibility: Python 3.11\nmetadata:\n  author: 'Ada'\n  version: \"1.0\"\nallowed-tools: Read Bash(git add:*) Grep\n"
+            "---\n\n# How\n\nRead it.\n\n")
     got = source(text, "csv-profile")
     same((got.name, got.folder, got.file, got.description), ("csv-profile", "csv-profile", "SKILL.md",
                                                              "Profiles a CSV file. Use when columns are asked for."))
@@ -127,7 +128,7 @@ def test_allowed_tools_come_as_text_with_spaces_or_commas_or_as_a_list() -> None
 def test_metadata_values_become_text_as_they_are_written() -> None:
     got = front("metadata:", "  version: 1.10", "  big: 1e3", "  on: yes", "  off: null", "  empty:", "  list: [a, 1]", "  map:", "    k: v")
     same(got.metadata, {"version": "1.10", "big": "1e3", "on": "yes", "off": "null", "empty": "", "list": '["a", "1"]', "map": '{"k": "v"}'})
-    same(codes(got), ["metadata-unquoted"] * 2 + ["metadata-unquoted"] * 2 + ["metadata-nested"] * 2)
+    same(codes(got), ["metadata-unquoted"] * 4 + ["metadata-nested"] * 2)
     odd = front("metadata: just words")
     same((odd.metadata, odd.extra, codes(odd)), ({}, {"metadata": "just words"}, ["metadata-not-map"]))
     same(codes(front("metadata:")), [])
@@ -143,8 +144,8 @@ def test_unknown_members_are_kept_with_their_types() -> None:
 
 
 def test_a_value_that_everybody_takes_as_text_is_read_as_it_stands_and_noted() -> None:
-    for text in ("Use for data: odds, prices", "see also: a \"quoted\": word \\ and so on", "[file] [mode]", "**/*.py", "*.md", "@scope/name", "`code` first",
-                 "50%: half", "{a,b}/* here", "x: fixes #12"):
+    for text in ("Use for data: odds, prices", "see also: a \"quoted\": word \\ and so on", "[file] [mode]", "**/*.py", "*.md", "@scope/name",
+                 "`code` first", "50%: half", "{a,b}/* here", "x: fixes #12"):
         got = source(f"---\nname: demo\ndescription: {text}  \n---\nBody")
         same((got.description, codes(got), got.notes[0].line), (text, ["value-unquoted"], 3))
     two = source("---\nname: demo\ndescription: a: b\nargument-hint: [x] [y]\n---\n")
@@ -153,7 +154,8 @@ def test_a_value_that_everybody_takes_as_text_is_read_as_it_stands_and_noted() -
 
 def test_what_could_mean_two_things_is_refused_with_the_line_and_never_guessed() -> None:
     for rows, line, word in (("description: a: b # or a comment", 3, "quote"), ("description: > a: b", 3, "begins on the next row"),
-                             ("description: \"a\" b", 3, "closing quote"), ("description: a: b\n  c", 3, "quote"), ("description: a\n  b: c", 4, "quote"),
+                             ("description: \"a\" b", 3, "closing quote"), ("description: a: b\n  c", 3, "quote"),
+                             ("description: a\n  b: c", 4, "quote"),
                              ("description: [a: b]", 3, "braces"), ("description: [a: b] # c", 3, "braces"), ("description: *anchor", 3, "alias"),
                              ("description: &x y", 3, "anchor"), ("description: !t y", 3, "tag"), ("description: 'it's'", 3, "quote"),
                              ("description: [a", 3, "never closed"), ("description: {{x}}", 3, "as a key"), ("metadata:\n  a: b: c", 4, "quote"),
@@ -246,9 +248,10 @@ id = "b"
 
 def test_every_member_of_a_toml_document_has_its_line() -> None:
     lines = TomlLines(CONTRACT)
-    for line, path in ((2, ("title",)), (3, ("text",)), (7, ("raw",)), (10, ("list",)), (11, ("list", 0)), (12, ("list", 1)), (12, ("list", 1, 0, "q.r")),
-                       (13, ("list", 1, 1)), (15, ("input",)), (16, ("input", "properties")), (16, ("input", "properties", "text", "max")),
-                       (17, ("input", "properties", "odd key", "type")), (18, ("steps",)), (18, ("steps", 0)), (19, ("steps", 0, "id")),
+    for line, path in ((2, ("title",)), (3, ("text",)), (7, ("raw",)), (10, ("list",)), (11, ("list", 0)), (12, ("list", 1)),
+                       (12, ("list", 1, 0, "q.r")), (13, ("list", 1, 1)), (15, ("input",)), (16, ("input", "properties")),
+                       (16, ("input", "properties", "text", "max")), (17, ("input", "properties", "odd key", "type")), (18, ("steps",)),
+                       (18, ("steps", 0)), (19, ("steps", 0, "id")),
                        (20, ("steps", 0, "at")), (21, ("steps", 0, "needs")), (22, ("steps", 0, "needs", "labels", 0)), (23, ("steps", 0, "parts")),
                        (24, ("steps", 0, "parts", 0, "n")), (25, ("steps", 0, "parts", 1)), (26, ("steps", 0, "parts", 1, "n")), (27, ("steps", 1)),
                        (28, ("steps", 1, "id")), (29, ("steps", 1, "deep.er", "x"))):
@@ -257,8 +260,8 @@ def test_every_member_of_a_toml_document_has_its_line() -> None:
 
 def test_what_is_not_there_has_the_line_of_the_nearest_thing_around_it() -> None:
     lines = TomlLines(CONTRACT)
-    for line, path in ((27, ("steps", 1, "retry", "attempts")), (18, ("steps", 7, "id")), (1, ("output", "type")), (22, ("steps", 0, "needs", "labels", 5)),
-                       (16, ("input", "properties", "text", "type", "x")), (1, ())):
+    for line, path in ((27, ("steps", 1, "retry", "attempts")), (18, ("steps", 7, "id")), (1, ("output", "type")),
+                       (22, ("steps", 0, "needs", "labels", 5)), (16, ("input", "properties", "text", "type", "x")), (1, ())):
         same((path, lines.line_of(*path)), (path, line))
     same(TomlLines("a = 1\r\nb = '''\r\n'''\r\nc = 2\r\n").line_of("c"), 4)
 
@@ -276,7 +279,7 @@ def test_all_public_skill_folders_load() -> None:
         for code in set(codes(got)):
             noted[code] = noted.get(code, 0) + 1
     same((loaded, noted.pop("name-differs")), (66, 65))
-    same(noted, {"description-long": 4, "field-unknown": 16, "metadata-nested": 1, "allowed-tools-list": 2, "value-unquoted": 1,
+    same(noted, {"description-long": 4, "field-unknown": 15, "metadata-nested": 1, "allowed-tools-list": 2, "value-unquoted": 1,
                  "front-matter-missing": 1, "name-missing": 1, "description-missing": 1})
 
 

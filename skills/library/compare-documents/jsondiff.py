@@ -15,7 +15,7 @@ from lines import gaps_between, matches
 
 IDENTITIES = ("id", "_id", "uuid", "guid", "key", "name", "slug", "code", "path", "url")
 VALUE_CHARACTERS_SHOWN = 1_000      # of a value in a change
-DEPTH_MAX = 400                     # levels that are walked; deeper values are compared as a whole
+DEPTH_MAX = 200                     # levels that are walked; deeper values are compared as a whole
 
 
 def compare_json(before: Any, after: Any, identities: tuple[str, ...] = IDENTITIES, max_changes: int = 100) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from typing import Any
 from decoding import BadInput, Encoding, encoding_of, opened
 
 SPOOL_BYTES = 16 * 2**20            # a document up to this stays in memory
-LINES_MAX = 1_000_000               # of one document: about 100 MB of keys, offsets and tables
+LINES_MAX = 1_000_000               # of one document: comparing two of that length takes about 450 MB
 LINE_CHARACTERS_MAX = 2**20         # a longer line is compared in pieces of this
 DIFFLIB_PAIRS_MAX = 100_000         # equal pairs of lines in a gap that difflib is given; its cost grows with them
 DIFFLIB_LINES_MAX = 4_000
@@ -87,21 +87,22 @@ def matches(before: Sequence[Any], after: Sequence[Any]) -> list[Match]:
             continue
         mine, other = before[a:a_end], after[b:b_end]
         counts, others = Counter(mine), Counter(other)
-        anchors = _rising(_places(mine, other, {item for item, count in counts.items() if count == 1 == others[item]}))
-        pairs = 0 if anchors else sum(count * others[item] for item, count in counts.items())
+        unique = {item: -1 for item, count in counts.items() if count == 1 == others[item]}
+        pairs = 0 if unique else sum(count * others[item] for item, count in counts.items())
+        del counts, others      # of a large gap, the largest things in memory
+        anchors = _rising(_places(mine, other, unique))
         if not anchors and 0 < pairs <= DIFFLIB_PAIRS_MAX and max(len(mine), len(other)) <= DIFFLIB_LINES_MAX:
             blocks = difflib.SequenceMatcher(None, mine, other, autojunk=False).get_matching_blocks()
             found += [(a + block.a, b + block.b, block.size) for block in blocks if block.size]
             continue
         if pairs and not anchors:
-            anchors = _rising(_places(_numbered(mine), _numbered(other), None))
-        at, bt = a, b
-        for i, j in anchors:
-            found.append((a + i, b + j, 1))
-            gaps.append((at, a + i, bt, b + j))
-            at, bt = a + i + 1, b + j + 1
+            again = _numbered(mine)
+            anchors = _rising(_places(again, _numbered(other), dict.fromkeys(again, -1)))
         if anchors:
-            gaps.append((at, a_end, bt, b_end))
+            runs = _joined([(a + i, b + j, 1) for i, j in anchors])
+            found += runs
+            gaps += [(a + i, a + i_end, b + j, b + j_end) for i, i_end, j, j_end in
+                     gaps_between([(i - a, j - b, size) for i, j, size in runs], len(mine), len(other))]
     return _joined(found)
 
 
@@ -132,10 +133,12 @@ def _trimmed(before: Sequence[Any], after: Sequence[Any], gap: Gap, found: list[
     return a + size, a_end - tail, b + size, b_end - tail
 
 
-def _places(mine: Sequence[Any], other: Sequence[Any], wanted: set[Any] | None) -> list[tuple[int, int]]:
-    """(place before, place after) of items that stand in both, in the order of before; `wanted` limits which."""
-    where = {item: j for j, item in enumerate(other) if wanted is None or item in wanted}
-    return [(i, where[item]) for i, item in enumerate(mine) if item in where]
+def _places(mine: Sequence[Any], other: Sequence[Any], where: dict[Any, int]) -> list[tuple[int, int]]:
+    """(place before, place after) of the items of `where` that stand in both, in the order of before. Fills `where` with the places after."""
+    for j, item in enumerate(other):
+        if item in where:
+            where[item] = j
+    return [(i, where[item]) for i, item in enumerate(mine) if where.get(item, -1) >= 0]
 
 
 def _numbered(items: Sequence[Any]) -> list[tuple[Any, int]]:

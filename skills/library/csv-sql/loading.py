@@ -21,6 +21,7 @@ from table import Table
 SAMPLE_ROWS = 5_000                 # rows that decide the types: beyond them surprises are counted, not guessed
 TYPED_SHARE_MIN = 0.95              # cells of the sample that must be of a type
 COLUMNS_MAX = 2_000                 # what SQLite takes
+INTEGER_MAX = 2**63 - 1             # of SQLite; a column that begins with longer ones is codes and stays text
 PROGRESS_ROWS = 20_000
 MISSING_NUMBERS = frozenset(MISSING)    # in a column of numbers or dates these words are NULL; in a column of text they are text
 RESERVED_WORDS = """abort action add after all alter always analyze and as asc attach autoincrement before begin between by cascade case cast
@@ -132,7 +133,7 @@ def _typed(name: str, original: str, cells: list[str], separator: str) -> Loaded
     else:
         decimal = "," if marks[","] > marks["."] else "."
     values = [value for value in (number(cell, decimal) for cell in present) if value is not None]
-    if len(values) >= enough:
+    if len(values) >= enough and all(abs(value) <= INTEGER_MAX or isinstance(value, float) for value in values):
         column.type = "integer" if all(isinstance(value, int) for value in values) else "number"
         column.decimal = decimal
         return column
@@ -159,9 +160,9 @@ def _converter(column: LoadedColumn) -> Callable[[str], Any]:
         if cell.casefold() in MISSING_NUMBERS:
             return None
         value = number(cell, column.decimal)
-        if value is None or (isinstance(value, int) and abs(value) >= 2**63):
+        if value is None:
             return unfit(cell)
-        return value
+        return float(value) if abs(value) > INTEGER_MAX else value
 
     def as_date(cell: str) -> Any:
         cell = cell.strip()

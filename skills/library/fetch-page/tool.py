@@ -167,7 +167,7 @@ def _links(links: Iterable[Link], base: str, url: str) -> list[dict[str, Any]]:
     """Absolute http links, each once, with the first text that says something; those of the text before those at the side."""
     here = _site(_split(url))
     found: dict[str, dict[str, Any]] = {}
-    for link in sorted(links, key=lambda link: link.side):
+    for link in sorted((link for link in links if not link.href.lstrip().startswith("#")), key=lambda link: link.side):
         address = urldefrag(_joined(base, link.href.strip()))[0]
         parts = _split(address)
         if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or address == urldefrag(url)[0]:

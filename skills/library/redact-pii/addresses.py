@@ -12,7 +12,8 @@ PLACE = rf"(?:{WORD} ){{0,2}}{WORD}"
 STREETS = tuple(re.compile(form, flags) for form, flags in (
     (rf"\b\d{{1,5}}[A-Za-z]?(?:[-–]\d{{1,5}})?,? (?:[NSEW]\.? )?(?:{WORD} |\d{{1,3}}(?:st|nd|rd|th) ){{1,4}}"
      r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive"
-     r"|Dr|Boulevard|Blvd|Way|Court|Ct|Place|Pl|Square|Sq|Terrace|Parkway|Pkwy|Highway|Hwy|Close|Crescent|Gardens|Grove|Row|Hill)\b\.?"
+     r"|Dr|Boulevard|Blvd|Way|Court|Ct|Place|Pl|Square|Sq|Terrace|Parkway|Pkwy|Highway|Hwy|Close|Crescent|Gardens|Grove|Row"
+     r"|Hill)\b\.?(?: [NSEW]{1,2}\b)?"
      rf"(?:,? (?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Fl|#)\.? ?#?\w{{1,6}})?(?:,? {PLACE})?(?:,? [A-Z]{{2}}(?: \d{{5}}(?:-\d{{4}})?)?"
      r"|,? [A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2})?", 0),
     (r"\b(?:[A-ZÄÖÜ][\w.-]* ){0,2}[A-ZÄÖÜ]?[\wäöüß.-]*(?:straße|strasse|str\.|gasse|allee|platz|weg|ring|damm|ufer"
@@ -40,7 +41,7 @@ def addresses(text: str) -> Iterator[Find]:
     """Postal addresses of common forms, and what stands after a word for `address`."""
     for form in STREETS:
         for found in form.finditer(text):
-            yield Find("address", found.start(), found.start() + len(found[0].rstrip(" ,")), 0.75)
+            yield Find("address", found.start(), found.start() + len(found[0].rstrip(" ,.")), 0.75)
     for found in ADDRESS_LABEL.finditer(text):
         value = found[1].rstrip(" ,;.")
         if "@" not in value and "://" not in value and not re.fullmatch(r"[\d.:a-fA-F/]+|0x\w+", value):

@@ -24,6 +24,7 @@ FORMS = re.compile("|".join((
     r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*",                                     # JSON web token
     r"\bAge-Secret-Key-1[0-9A-Z]{50,}", r"\bAGE-SECRET-KEY-1[0-9A-Z]{50,}",
 )))
+LONG = re.compile(r"[A-Za-z0-9_.:/+=-]{19,}")       # a run that may hold a token; all forms are tried only inside such runs
 HEADER = re.compile(r"\b(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?"
                     r"(?:(?:bearer|basic|token|digest|apikey|negotiate)\s+)?([^\s\"',;]{6,})", re.IGNORECASE)
 BEARER = re.compile(r"\bbearer\s+([A-Za-z0-9._~+/=-]{16,})", re.IGNORECASE)
@@ -46,8 +47,9 @@ def secrets_in(text: str) -> Iterator[Find]:
     if "PRIVATE KEY" in text:
         for found in PEM.finditer(text):
             yield Find("secret", found.start(), found.end(), 0.99)
-    for found in FORMS.finditer(text):
-        yield Find("secret", found.start(), found.end(), 0.97)
+    for run in LONG.finditer(text):
+        for found in FORMS.finditer(text, run.start(), run.end()):
+            yield Find("secret", found.start(), found.end(), 0.97)
     for form, confidence in ((HEADER, 0.9), (BEARER, 0.9), (COOKIE, 0.8)):
         for found in form.finditer(text):
             yield Find("secret", found.start(1), found.end(1), confidence)

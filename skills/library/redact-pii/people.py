@@ -15,6 +15,7 @@ SPREAD_LETTERS_MIN = 3             # of a part of a name that is looked for in t
 NAMES_MAX = 20_000                 # remembered of a document
 
 WORD = re.compile(r"[^\W\d_][\w'’-]*\.?")
+NAME_WORD = re.compile(r"[^\W\d_][\w’-]*")
 PARTICLES = frozenset("van von de der den del della da dos do di du la le el al bin bint ibn ben ter ten zu zur af av y e san".split(" "))  # noqa: SIM905
 TITLE_TEXT = (r"Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sir|Dame|Rev|Herrn?|Frau|Fräulein|Mme|Mlle|Monsieur|Madame|Mademoiselle|M(?=\.)|Sr|Sra|Srta|Señor|Señora"
               r"|Señorita|Doña"
@@ -33,18 +34,22 @@ STRONG_LABELS = (
     r"|nome(?: completo)?|cognome"
     r"|sobrenome|intestatario|paziente|voornaam|achternaam|naam|imię|nazwisko|имя|фамилия|отчество|фио|пациент|姓名|名字|联系人|收件人|收货人|氏名|お名前|名前|患者名|이름|성명|수신인")
 LABEL = re.compile(rf"(?<![\w-])(?:({STRONG_LABELS})|(name|customer|client|employee|contact|recipient|sender|from|to|cc|author|kunde|kundin"
-                   rf"|cliente?))"
-                   r"[\"'*_]{0,2}\s*[:：=]\s*[\"'*_]{0,2}\s*([^\n\r,;|<>(){}\[\]\"\t：，。、]{2,60})", re.IGNORECASE)
+                   r"|cliente?))[\"'*_]{0,2}\s{0,3}\Z", re.IGNORECASE)
+LABEL_CHARACTERS = 32              # the longest label and what may stand between it and its sign
+LABEL_SIGN = re.compile(r"(?<![\d:])[:：=](?![:/\d])")
+LABEL_VALUE = re.compile(r"[\"'*_]{0,2}\s{0,3}[\"'*_]{0,2}([^\n\r,;|<>(){}\[\]\"\t：，。、*]{2,60})")
 GREETING = re.compile(
     r"(?:^|\n)[ \t>]*(?:Dear|Hi|Hello|Hey|Hallo|Moin|Servus|Liebe[rs]?|Sehr geehrte[rs]?|Guten (?:Tag|Morgen|Abend)|Good (?:morning|afternoon"
     r"|evening)|Bonjour|Chère?|Salut"
     r"|Hola|Estimad[oa]|Querid[oa]|Car[oa]|Gentile|Egregi[oa]|Ciao|Olá|Prezad[oa]|Beste|Geachte|Hej|Kära|Drog[ia]|Уважаем(?:ый|ая)|Здравствуйте,?|Привет,?)\s+(?=[^\W\d_])")
-SIGN_OFF = re.compile(
-    r"(?:regards|sincerely|cheers|thanks|thank you|best wishes|all the best|best|yours(?: truly| faithfully| sincerely)?|love|gr(?:ü|ue)(?:ß|ss)en?"
-    r"|gruß|hochachtungsvoll"
-    r"|cordialement|bien à vous|amicalement|saludos|atentamente|un abrazo|cordiali saluti|distinti saluti|atenciosamente|abraços?|groet(?:en|jes)?"
-    r"|hälsningar|pozdrawiam"
-    r"|с уважением),?[ \t]*\r?\n(?:[ \t]*\r?\n)?[ \t]*(?=[^\W\d_])", re.IGNORECASE)
+SIGN_OFF_TEXT = """
+regards|sincerely|cheers|thanks|thank you|best wishes|all the best|best|yours|yours truly|faithfully|love|grüße|grüßen|gruß|gruessen|hochachtungsvoll
+cordialement|bien à vous|amicalement|saludos|atentamente|un abrazo|cordiali saluti|distinti
+saluti|atenciosamente|abraço|abraços|groet|groeten|groetjes
+hälsningar|pozdrawiam|с уважением
+"""
+SIGN_OFFS = tuple(SIGN_OFF_TEXT.strip().replace("\n", "|").split("|"))
+SHORT_LINE = re.compile(r"^[ \t>]*([^\n]{3,45})\n(?:[ \t]*\r?\n)?[ \t>]*(?=[^\W\d_])", re.MULTILINE)
 SELF = re.compile(r"\b(?:my name is|i am called|this is (?=\w+ \w+ (?:from|calling|speaking))|mein Name ist|ich heiße|je m['’]appelle|mon nom est"
                   r"|me llamo|mi nombre es|mi chiamo"
                   r"|meu nome é|me chamo|mijn naam is|меня зовут)\s+(?=[^\W\d_])", re.IGNORECASE)
@@ -52,21 +57,16 @@ SELF_CJK = re.compile(r"(?:我叫|我是|我的名字是|私の名前は|私は)
 # Words that stand where a name would and are none.
 NO_NAME_TEXT = """
 all team everyone everybody sir madam sirs madams customer customers client colleagues colleague friends friend there both folks guys ladies
-gentlemen world user
-hiring manager support member members valued editor editors reader readers parents kollegen kolleginnen kollege kollegin damen herren kunde kundin
-kunden zusammen
-freunde monde tous équipe collègues messieurs mesdames equipo todos cliente clientes señores colegas amigos tutti team the a an our my your we i
-you please thanks again
-and or und et y e from for regards none null unknown n/a tbd test admin root system service server name yes no true false me us
+gentlemen world user hiring manager support member members valued editor editors reader readers parents kollegen kolleginnen kollege
+kollegin damen herren kunde kundin kunden zusammen freunde monde tous équipe collègues messieurs mesdames equipo todos cliente clientes
+señores colegas amigos tutti the a an our my your we i you please thanks again and or und et y e from for regards none null unknown n/a tbd
+test admin root system service server name yes no true false me us
 """
 NO_NAMES = frozenset(NO_NAME_TEXT.split())
 COMMON_TEXT = """
-will mark may grace hope rose bill frank rich chase young king baker cook long short brown green white black gray grey grant dean miles page price
-rush sharp stone
-wood woods field fields hill rivers lake north south east west day knight bishop pope major marshall hunter fisher carpenter taylor mason cooper
-smith art pat sue rob
-drew jack joy faith dawn summer autumn april june august sunny christian english german french royal best good early hall park banks brooks waters
-the and for from with street road company group bank office department berlin paris london
+will mark may grace hope rose bill frank rich young king long short brown green white black gray grey grant page price rush sharp stone wood
+field fields hill rivers lake north south east west day autumn april june august sunny christian english german french royal best good early
+hall park waters the and for from with street road company group bank office department berlin paris london
 """
 COMMON_WORDS = frozenset(COMMON_TEXT.split())
 BORN = (r"date of birth|birth ?date|birthday|d\.?o\.?b\.?|born(?: on)?|geboren(?: am)?|geb\.|geburtsdatum|geburtstag|date de naissance|n[ée]e? le"
@@ -109,23 +109,37 @@ def names(text: str) -> Iterator[Find]:
     """Names after titles, labels, greetings, before a line that ends a letter, and with Asian honorifics."""
     for form, confidence, words in ((TITLE, 0.9, 3), (GREETING, 0.8, 3), (SELF, 0.85, 3)):
         for found in form.finditer(text):
+            if form is GREETING and TITLE.match(text, found.end()):
+                continue                         # Dear Mr ...: the title is not the name
             end = name_end(text, found.end(), words)
             follows = text[end:end + 2].lstrip(" ")[:1]
             if end > found.end() and (form is not GREETING or follows in (",", "!", ":", ";", "\n", "\r", "-", "–", ".", "")):
                 yield Find("name", found.end(), end, confidence)
-    for found in SIGN_OFF.finditer(text):
-        end = name_end(text, found.end())
-        if end > found.end() and text[end:end + 1] in ("", "\n", "\r", ",", " "):
-            yield Find("name", found.end(), end, 0.7)
+    yield from signatures(text)
     for form in (HONORIFIC, SELF_CJK):
         for found in form.finditer(text):
             group = 1 if form is SELF_CJK or found[1] else 2
             if found[group] not in NO_HONORIFIC:
                 yield Find("name", found.start(group), found.end(group), 0.7)
-    for found in LABEL.finditer(text):
-        value = found[3].rstrip(" .*_'")
-        if looks_like_name(value, strong=found[1] is not None):
-            yield Find("name", found.start(3), found.start(3) + len(value), 0.85 if found[1] else 0.7)
+    for sign in LABEL_SIGN.finditer(text):
+        label = LABEL.search(text, max(0, sign.start() - LABEL_CHARACTERS), sign.start())
+        found = LABEL_VALUE.match(text, sign.end()) if label else None
+        if label is None or found is None:
+            continue
+        value = found[1].rstrip(" ._'")
+        if looks_like_name(value, strong=label[1] is not None):
+            yield Find("name", found.start(1), found.start(1) + len(value), 0.85 if label[1] else 0.7)
+
+
+def signatures(text: str) -> Iterator[Find]:
+    """The name on the line after the one that ends a letter."""
+    at = 0
+    while (line := SHORT_LINE.search(text, at)) is not None:
+        at = line.end(1)
+        if line[1].rstrip(" \t\r,.!").casefold().endswith(SIGN_OFFS):
+            end = name_end(text, line.end())
+            if end > line.end() and text[end:end + 1] in ("", "\n", "\r", ",", " "):
+                yield Find("name", line.end(), end, 0.7)
 
 
 def looks_like_name(value: str, strong: bool) -> bool:
@@ -159,8 +173,8 @@ class KnownNames:
         for value in values:
             for word in WORD.findall(value):
                 part = word.rstrip(".").removesuffix("'s").removesuffix("’s")
-                usable = len(part) >= SPREAD_LETTERS_MIN and part[0].isupper() and part.casefold() not in COMMON_WORDS and part.casefold() not in
-NO_NAMES
+                plain = part.casefold()
+                usable = len(part) >= SPREAD_LETTERS_MIN and part[0].isupper() and plain not in COMMON_WORDS and plain not in NO_NAMES
                 if usable and len(self.parts) < NAMES_MAX:
                     self.parts.add(part)
 
@@ -169,9 +183,9 @@ NO_NAMES
         if not self.parts:
             return
         start = end = -1
-        for found in re.finditer(r"[^\W\d_][\w’-]*", text):
+        for found in NAME_WORD.finditer(text):
             part = found[0].removesuffix("’s")
-            if part not in self.parts and part.capitalize() not in (self.parts if part.isupper() else ()):
+            if part not in self.parts and not (part.isupper() and part.capitalize() in self.parts):
                 continue
             if end >= 0 and text[end:found.start()] in (" ", "-", ", "):
                 end = found.start() + len(part)

@@ -12,14 +12,15 @@ from collections.abc import Callable, Iterable, Iterator
 
 from reading import InputError
 
-TOKEN = re.compile(r'[\s\ufeff]+|[{}\[\],:]|"(?:[^"\\\x00-\x1f]|\\.)*+"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null')
+TOKEN = re.compile(r'[\s\ufeff]+|[{}\[\],:]|"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null')
 STRING_CHARACTERS_MAX = 64 * 1024 * 1024
 DEPTH_MAX = 1_000
 
-# (pointer, key, string) -> the string to put in its place, or the same.
-OnString = Callable[[str, str, str], str]
-# (pointer, key, text of a number) -> the string to put in its place, or None to leave the number.
-OnNumber = Callable[[str, str, str], str | None]
+Keys = tuple[str, ...]             # the names of the members in which a value stands, outermost first
+# (pointer, keys, string) -> the string to put in its place, or the same.
+OnString = Callable[[str, Keys, str], str]
+# (pointer, keys, text of a number) -> the string to put in its place, or None to leave the number.
+OnNumber = Callable[[str, Keys, str], str | None]
 # (pointer of the object, key) -> the key to put in its place.
 OnKey = Callable[[str, str], str]
 
@@ -35,16 +36,17 @@ class NotJson(Exception):
 class Frame:
     """One open object or array."""
 
-    __slots__ = ("index", "is_object", "key", "keys", "pointer", "shown", "wants_key")
+    __slots__ = ("index", "is_object", "key", "outer", "pointer", "replaced", "shown", "wants_key")
 
-    def __init__(self, is_object: bool, pointer: str, key: str) -> None:
+    def __init__(self, is_object: bool, pointer: str, outer: Keys) -> None:
         self.is_object = is_object
         self.pointer = pointer
-        self.key = key                     # of the innermost object member that this value stands under
+        self.outer = outer
+        self.key = ""                      # of the member that is read now
         self.shown = ""                    # the same key as it goes out
         self.wants_key = is_object
         self.index = 0
-        self.keys: set[str] = set()        # replaced keys, so that two do not fall together
+        self.replaced: set[str] = set()    # replaced keys, so that two do not fall together
 
 
 class Walker:
@@ -96,8 +98,7 @@ class Walker:
         if first in "{[":
             if len(self.stack) >= DEPTH_MAX:
                 raise InputError(f"the JSON is nested deeper than {DEPTH_MAX} levels")
-            key = frame.key if frame else ""
-            self.stack.append(Frame(first == "{", self._pointer(), key))
+            self.stack.append(Frame(first == "{", self._pointer(), self._keys()))
         elif first in "}]":
             if frame is None or frame.is_object != (first == "}"):
                 raise NotJson(self.seen)
@@ -114,7 +115,7 @@ class Walker:
         elif first == '"':
             return self._string(token, frame)
         elif first in "-0123456789":
-            replaced = self.on_number(self._pointer(), frame.key if frame else "", token)
+            replaced = self.on_number(self._pointer(), self._keys(), token)
             return token if replaced is None else json.dumps(replaced, ensure_ascii=False)
         return token
 
@@ -128,13 +129,20 @@ class Walker:
             replaced = self.on_key(frame.pointer, value)
             if replaced != value:
                 number, plain = 2, replaced
-                while replaced in frame.keys:
+                while replaced in frame.replaced:
                     replaced, number = f"{plain} {number}", number + 1
-                frame.keys.add(replaced)
+                frame.replaced.add(replaced)
             frame.key, frame.shown = value, replaced
         else:
-            replaced = self.on_string(self._pointer(), frame.key if frame else "", value)
+            replaced = self.on_string(self._pointer(), self._keys(), value)
         return token if replaced == value else json.dumps(replaced, ensure_ascii=False)
+
+    def _keys(self) -> Keys:
+        """The names under which the value that begins now stands."""
+        if not self.stack:
+            return ()
+        frame = self.stack[-1]
+        return (*frame.outer, frame.key) if frame.is_object else frame.outer
 
     def _pointer(self) -> str:
         """The JSON Pointer of the value that begins now, with redacted keys."""

@@ -18,7 +18,7 @@ MONTHS = ("January|February|March|April|May|June|July|August|September|October|N
           "|março|maio|junho|julho|setembro|outubro|dezembro|januari|februari|maart|mei|augustus|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Okt|Oct|Nov"
           "|Dez|Dec")
 DATES = re.compile(rf"\b\d{{4}}-\d\d-\d\d\b|\b\d{{1,2}}[./]\d{{1,2}}[./](?:\d{{4}}|\d\d)\b"
-                   rf"|\b\d{{1,2}}\.?\s(?:de\s)?(?:{MONTHS})\b\.?(?:\s(?:de\s)?\d{{4}})?|\b(?:{MONTHS})\.?\s\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s\d{{4}})?\b"
+                   rf"|\b\d{{1,2}}\.?\s(?:de\s)?(?:{MONTHS})\b(?:\.?\s(?:de\s)?\d{{4}})?|\b(?:{MONTHS})\.?\s\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s\d{{4}})?\b"
                    r"|\d{4}\s?[年년]\s?\d{1,2}\s?[月월](?:\s?\d{1,2}\s?[日일])?", re.IGNORECASE)
 MARKED_HEADING = re.compile(r"(#{1,6})\s+(.+?)\s*#*\s*\Z")
 UNDERLINE = re.compile(r"(=|-)\1{2,}\s*\Z")
@@ -76,12 +76,12 @@ def pieces(stream: TextIO) -> Iterator[Piece]:
 
 
 def sentences(paragraph: str) -> Iterator[str]:
-    """The sentences of a paragraph; a shortened word (Dr., z. B., 3.) does not end one, nor does a full stop before a small letter."""
+    """The sentences of a paragraph; a shortened word (Dr., z. B., 3.) does not end one, nor does a mark before a small letter."""
     start = 0
     for end in SENTENCE_END.finditer(paragraph):
         told = paragraph[start:end.end()]
         follows = paragraph[end.end():end.end() + 2].lstrip()
-        if end[0].startswith(".") and (SHORTENED.search(told) or follows[:1].islower()):
+        if follows[:1].islower() or (end[0].startswith(".") and SHORTENED.search(told)):
             continue
         if told.strip():
             yield " ".join(told.split())
