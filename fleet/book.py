@@ -123,6 +123,10 @@ class Book:
         seen = "" if self._seen is None else f"&seen={self._seen}"
         return f"/commands?worker={self.worker}&boot={self.boot}&max={places}&wait={wait_s:g}{seen}"
 
+    def more_to_come(self) -> bool:
+        """True while short steps are under way: their results are milliseconds off."""
+        return self.prefetch > 0 and self._unfinished > 0
+
     def places(self) -> int:
         """How many more leases this worker can take."""
         return max(0, self.slots + self.prefetch - self._unfinished)

@@ -6,6 +6,7 @@ refuses it with a 4xx other than 408, 425, 429: then the result is dropped with 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from fleet.values import encoded
 from state.limits import BATCH_ITEMS_MAX, KIB
 from state.log import Log
 
+GATHER_S = 0.002                      # between two POSTs while more results are about to come; a lone result never waits
 POST_BYTES_MAX = 1536 * KIB           # of one POST /result, under the 2 MiB that the server takes
 
 
@@ -52,9 +54,13 @@ class Delivery(Conversation):
     def run(self) -> None:
         """Deliver until the end."""
         kept: Message | None = None
+        posted_at = 0.0
         while not self.over.is_set():
             message = kept or self._queue.get()
             kept = None
+            early_s = GATHER_S - (time.monotonic() - posted_at)
+            if early_s > 0 and self.book.more_to_come():
+                time.sleep(early_s)
             batch: list[Message] = []
             size = 0
             while message is not None:
@@ -68,6 +74,7 @@ class Delivery(Conversation):
                 except Empty:
                     break
             self._deliver(batch)
+            posted_at = time.monotonic()
 
     def _deliver(self, batch: list[Message]) -> None:
         """Send until each has an answer that settles it."""

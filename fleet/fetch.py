@@ -2,8 +2,9 @@
 
 Rule 1: a name is resolved once, every address of it is judged, and the connection goes to that very address: a second answer of the name server
 cannot lead elsewhere. Rule 2: each redirect is a new request with all the checks. Rule 3: sizes are counted after decompression.
-Spec: {"method", "url", "headers", "body", "allow_hosts", "allow_private", "max_bytes", "max_redirects", "max_s", "expect"}.
-Output: {"status", "url", "headers", "content_type"} and one of "json", "text", "artifact".
+Spec: {"method", "url", "headers", "body", "allow_hosts", "allow_private", "max_bytes", "max_redirects", "max_s", "expect", "retry_statuses"}.
+Output: {"status", "url", "headers", "content_type"} and one of "json", "text", "artifact". `expect` "json" refuses what is not JSON, "text" leaves
+JSON unread, "auto" goes by the content type; what is not text, or too long to be a value, is an artifact.
 """
 
 from __future__ import annotations
@@ -16,17 +17,20 @@ import socket
 import ssl
 import time
 import zlib
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from fleet.step import Step
 from fleet.values import encoded
-from state.limits import MIB
+from state.limits import KIB, MIB
 
 MAX_BYTES = 5 * MIB                   # of an answer, unless the step says otherwise
 MAX_REDIRECTS = 5
 MAX_S = 30.0
-PIECE_BYTES = 64 * 1024
+PIECE_BYTES = 64 * KIB
+INLINE_BYTES_MAX = 4 * MIB            # a longer text is an artifact: it would be copied through four processes as one value
+CHARSET_BYTES = 4 * KIB               # where a page names its charset, if its header does not
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 TEMPORARY = frozenset((408, 425, 429))
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -35,6 +39,7 @@ NOT_PUBLIC = tuple(ipaddress.ip_network(net) for net in (
     "240.0.0.0/4", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "fc00::/7", "fe80::/10", "fec0::/10"))
 TEXT_TYPES = re.compile(r"text/|.*[/+](json|xml)\b|application/(javascript|x-www-form-urlencoded|yaml|toml|csv)")
 URL_CHARACTERS = "/%?&=+:;,@!$'()*~[]|"       # stay as they are in a target; what is not ASCII is percent-encoded
+CHARSET = re.compile(rb"<meta[^>]{0,500}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})|<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([\w.:-]{2,40})", re.I)
 METHOD = re.compile(r"[A-Z]{1,16}")
 SENT_ON = ("accept", "accept-language", "user-agent")      # headers that may go to another host after a redirect
 
@@ -45,6 +50,15 @@ class FetchError(Exception):
     def __init__(self, code: str, message: str, retryable: bool) -> None:
         super().__init__(message)
         self.code, self.retryable = code, retryable
+
+
+class Limits(NamedTuple):
+    """What holds for each request of the chain. `ends_at` is monotonic time."""
+
+    hosts: list[str]
+    private: bool
+    bytes_max: int
+    ends_at: float
 
 
 class Request(NamedTuple):
@@ -63,7 +77,7 @@ def host_allowed(host: str, allowed: list[str]) -> bool:
     """True when one of the patterns fits: exact, `*.example.org` (names below it), or `*`."""
     host = host.rstrip(".").lower()
     for pattern in allowed:
-        pattern = pattern.rstrip(".").lower()
+        pattern = pattern.rstrip(".").strip("[]").lower()
         if pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:]) and len(host) > len(pattern) - 1):
             return True
     return False
@@ -111,6 +125,8 @@ def checked(url: str, allowed: list[str]) -> tuple[str, str, int, str]:
         raise FetchError("bad_url", f"{url[:200]!r}: {error}", False) from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise FetchError("bad_url", f"{url[:200]!r} is not an http or https URL", False)
+    if "@" in parts.netloc:
+        raise FetchError("bad_url", "a URL must not hold a name and password; use a header", False)
     if not host_allowed(parts.hostname, allowed):
         raise FetchError("host_not_allowed", f"{parts.hostname} is not one of the allowed hosts: {', '.join(allowed) or 'none'}", False)
     target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
@@ -126,8 +142,11 @@ def fetch(spec: dict[str, Any], step: Step) -> dict[str, Any]:
     allowed = [str(host) for host in spec.get("allow_hosts") or []]
     redirects_left = int(MAX_REDIRECTS if spec.get("max_redirects") is None else spec["max_redirects"])
     request = first_request(spec)
+    body = step.work_folder / "body"
     while True:
-        status, headers, body = exchange(request, allowed, bool(spec.get("allow_private")), int(spec.get("max_bytes") or MAX_BYTES), ends_at)
+        with body.open("wb") as into:
+            limits = Limits(allowed, bool(spec.get("allow_private")), int(spec.get("max_bytes") or MAX_BYTES), ends_at)
+            status, headers = exchange(request, limits, into)
         if status not in REDIRECTS or "location" not in headers:
             break
         if redirects_left <= 0:
@@ -164,14 +183,14 @@ def redirected(request: Request, status: int, location: str) -> Request:
     return Request(method, url, headers, body)
 
 
-def exchange(request: Request, allowed: list[str], allow_private: bool, bytes_max: int, ends_at: float) -> tuple[int, dict[str, str], bytes]:
-    """One request to one address: (status, headers with lower-case names, body)."""
-    scheme, host, port, target = checked(request.url, allowed)
-    family, where = address_of(host, port, allow_private)
+def exchange(request: Request, limits: Limits, into: BinaryIO) -> tuple[int, dict[str, str]]:
+    """One request to one address: (status, headers with lower-case names); the body goes into the file."""
+    scheme, host, port, target = checked(request.url, limits.hosts)
+    family, where = address_of(host, port, limits.private)
     connection = http.client.HTTPConnection(host, port)
     connection.default_port = 443 if scheme == "https" else 80      # the Host header leaves out the usual port
     try:
-        connection.sock = sock = connected(scheme, host, family, where, ends_at)
+        connection.sock = sock = connected(scheme, host, family, where, limits.ends_at)
         connection.putrequest(request.method, target, skip_accept_encoding=True)
         for name, text in {"accept-encoding": "gzip", **request.headers}.items():
             if name not in ("host", "content-length", "transfer-encoding", "connection"):
@@ -182,7 +201,8 @@ def exchange(request: Request, allowed: list[str], allow_private: bool, bytes_ma
         connection.endheaders(request.body)
         answer = connection.getresponse()
         headers = {name.lower(): text for name, text in answer.getheaders()}
-        return answer.status, headers, body_of(answer, sock, headers.get("content-encoding", ""), bytes_max, ends_at)
+        take_body(answer, sock, headers.get("content-encoding", ""), limits, into)
+        return answer.status, headers
     except TimeoutError as error:
         raise FetchError("connect_failed", f"{host} did not answer in time", True) from error
     except (OSError, http.client.HTTPException) as error:
@@ -211,49 +231,51 @@ def left_s(ends_at: float) -> float:
     return left
 
 
-def body_of(answer: http.client.HTTPResponse, sock: socket.socket, encoding: str, bytes_max: int, ends_at: float) -> bytes:
-    """The body, decompressed; FetchError over the limit. The time left is set anew for each piece."""
+def take_body(answer: http.client.HTTPResponse, sock: socket.socket, encoding: str, limits: Limits, into: BinaryIO) -> None:
+    """The body, decompressed, into the file; FetchError over the limit. The time left is set anew for each piece."""
     inflate = zlib.decompressobj(wbits=47) if encoding.strip().lower() in ("gzip", "x-gzip", "deflate") else None
-    taken: list[bytes] = []
     size = 0
     while True:
         if sock.fileno() >= 0:                # the answer closes it after the last byte
-            sock.settimeout(left_s(ends_at))
+            sock.settimeout(left_s(limits.ends_at))
         piece = answer.read1(PIECE_BYTES)
         if not piece:
             break
         while piece:
             try:
-                plain = inflate.decompress(piece, bytes_max - size + 1) if inflate else piece
+                plain = inflate.decompress(piece, PIECE_BYTES) if inflate else piece
             except zlib.error as error:
                 raise FetchError("bad_encoding", f"the body is not what Content-Encoding says: {error}", True) from error
             piece = inflate.unconsumed_tail if inflate else b""
-            taken.append(plain)
+            into.write(plain)
             size += len(plain)
-            if size > bytes_max:
-                raise FetchError("body_too_large", f"the body has more than {bytes_max} bytes", False)
-    if answer.length:
+            if size > limits.bytes_max:
+                raise FetchError("body_too_large", f"the body has more than {limits.bytes_max} bytes", False)
+    if inflate:
+        into.write(inflate.flush())
+    if answer.length or (inflate and size and not inflate.eof):
         raise FetchError("connect_failed", "the body broke off", True)
-    return b"".join(taken)
 
 
-def result(spec: dict[str, Any], request: Request, status: int, headers: dict[str, str], body: bytes, step: Step) -> dict[str, Any]:
-    """The output, or FetchError `http_status`. `expect` lists statuses that are a good end (default: below 400)."""
-    expect = spec.get("expect")
-    good = status in (expect if isinstance(expect, list) else [expect]) if expect is not None else status < 400
-    if not good:
-        shown = body[:300].decode("utf-8", "replace")
-        raise FetchError("http_status", f"{request.url} answered {status}: {shown}", status >= 500 or status in TEMPORARY)
+def result(spec: dict[str, Any], request: Request, status: int, headers: dict[str, str], body: Path, step: Step) -> dict[str, Any]:
+    """The output, or FetchError for a status of 400 and more."""
+    if status >= 400:
+        with body.open("rb") as file:
+            shown = file.read(300).decode("utf-8", "replace")
+        raise FetchError("http_status", f"{request.url} answered {status}: {shown}",
+                         status >= 500 or status in TEMPORARY or status in (spec.get("retry_statuses") or ()))
     kind = headers.get("content-type", "")
     output: dict[str, Any] = {"status": status, "url": request.url, "headers": headers, "content_type": kind}
-    charset = re.search(r"charset=[\"']?([\w.:-]+)", kind)
-    if re.match(r".*[/+]json\b", kind):
+    expect = spec.get("expect") or "auto"
+    content = body.read_bytes() if body.stat().st_size <= INLINE_BYTES_MAX else None
+    if content is not None and (expect == "json" or (expect == "auto" and re.match(r".*[/+]json\b", kind))):
         try:
-            return {**output, "json": json.loads(body)}
-        except ValueError:
-            return {**output, "text": body.decode("utf-8", "replace")}
-    if TEXT_TYPES.match(kind) or (not kind and is_text(body)):
-        return {**output, "text": decoded(body, charset[1] if charset else "utf-8")}
+            return {**output, "json": json.loads(content)}
+        except (ValueError, RecursionError) as error:
+            if expect == "json":
+                raise FetchError("not_json", f"{request.url} answered something that is not JSON: {error}", False) from error
+    if content is not None and (TEXT_TYPES.match(kind) or is_text(content)):
+        return {**output, "text": decoded(content, kind)}
     return {**output, "artifact": step.artifact(body)}
 
 
@@ -265,9 +287,14 @@ def is_text(body: bytes) -> bool:
         return False
 
 
-def decoded(body: bytes, charset: str) -> str:
-    """Text in a charset that a server claims; unknown ones and bad bytes do not fail the step."""
-    try:
-        return body.decode(charset, "replace")
-    except LookupError:
-        return body.decode("utf-8", "replace")
+def decoded(body: bytes, kind: str) -> str:
+    """Text in the charset of its header, its first lines, or UTF-8; what is not even that is read as cp1252, as browsers do."""
+    named = re.search(r"charset=[\"']?([\w.:-]+)", kind)
+    inside = CHARSET.search(body[:CHARSET_BYTES])
+    charsets = [named[1] if named else "", (inside[1] or inside[2]).decode() if inside else "", "utf-8-sig"]
+    for charset in filter(None, charsets):
+        try:
+            return body.decode(charset)
+        except (LookupError, UnicodeDecodeError):
+            continue
+    return body.decode("utf-8" if named and named[1].lower() in ("utf-8", "utf8") else "cp1252", "replace")

@@ -66,7 +66,8 @@ class Runner:
         self._voice = Voice(self._answers, Path(options["spool"]))
         self._later: deque[bytes] = deque()                         # calls read while a phase waited for its acknowledgement
         self._entries: dict[str, tuple[Callable[..., Any], bool]] = {}
-        self._encode = json.JSONEncoder(default=self._kept, allow_nan=False, separators=(",", ":")).encode
+        self._encode = json.JSONEncoder(default=self._kept, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
+        self._encode_ascii = json.JSONEncoder(default=self._kept, allow_nan=False, separators=(",", ":")).encode
         self._streams = [Printed("stdout", self._voice, self._answers, 1), Printed("stderr", self._voice, self._answers, 2)]
 
     def prepare(self) -> None:
@@ -171,12 +172,19 @@ class Runner:
 
     def _output(self, value: Any) -> bytes:
         try:
-            data = self._encode(value).encode()
+            data = self._bytes(value)
         except (TypeError, ValueError, RecursionError) as error:
             raise Refused("output_not_json", f"the output is not JSON: {error}") from error
         if len(data) > self._output_bytes_max:
             raise Refused("output_too_large", f"the output has {len(data)} bytes, {self._output_bytes_max} are allowed; return a Path")
         return data
+
+    def _bytes(self, value: Any) -> bytes:
+        text = self._encode(value)
+        try:
+            return text.encode()
+        except UnicodeEncodeError:                                  # lone surrogates: JSON has an escape for them, UTF-8 has not
+            return self._encode_ascii(value).encode()
 
     def _kept(self, value: Any) -> Any:
         """Paths in an output become artifacts."""

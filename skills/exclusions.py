@@ -7,11 +7,12 @@ import re
 # In languages that put the negation first, everything from it to the end of its sentence goes; "use for A; do not use for B" keeps A.
 _USED = r"(?:use[ds]?|using|trigger(?:ed|s)?|invoked?|activated?|apply|applies|consult|call(?:ed)?|intended|meant|suitable|designed)"
 _NEGATED_FIRST = re.compile(rf"""(?ix) (?:
-    \b(?:do(?:es)?\s+not|don['’]?t|doesn['’]?t|never|must\s+not|should\s+not|cannot|not)\s+(?:be\s+)?(?:to\s+be\s+)?(?:{_USED}|for)\b
+    \b(?:do(?:es)?\s+not|don['’]?t|doesn['’]?t|never|must\s+not|should\s+not|cannot)\s+(?:be\s+)?(?:{_USED}|for)\b
+  | \bnot\s+(?:for|intended|meant|suitable|designed|to\s+be\s+used)\b
   | \bno\s+(?:usar|utilizar|uses|utilices|sirve|es\s+para) \b | \bn[aã]o\s+(?:usar?|use|utilizar?|utilize|serve) \b
   | \bne\s+(?:pas\s+)?(?:utilis\w+|s['’]applique)\b | \bn['’]utilise\w*\b | \bpas\s+pour\b | \bnon\s+(?:usare|utilizzare|per)\b
   | \bnicht\s+(?:f[uü]r|verwenden|benutzen|geeignet)\b | \bniet\s+(?:voor|gebruiken)\b | \bне\s+(?:использ\w+|для|применя\w+)\b
-  | 不(?:适|適)?用(?:于|於) | (?:请勿|請勿|勿)用?(?:于|於) | 不(?:要)?(?:触发|觸發)
+  | 不(?:要|适|適)?用(?:于|於) | (?:请勿|請勿|勿)用?(?:于|於) | 不(?:要)?(?:触发|觸發)
   ) .*? (?=[.!?](?:\s|$)|[;。；！？\n]|$) """)
 # In the others, and where a Chinese sentence ends with it, the whole sentence goes.
 _NEGATED_LAST = re.compile(r"不要(?:使)?用|(?:请勿|請勿|勿)(?:使)?用|使用しない|使わない|対象外|사용하지|쓰지\s*마|제외")

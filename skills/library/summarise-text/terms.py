@@ -6,10 +6,12 @@ Counts are bounded: when there are too many different terms, those seen once are
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 
 from words import HAN_RUN, TOKEN, UNSPACED_RUN
 
+CHINESE_PARTICLES = re.compile("[的了是在和与與及也就都而着著被把对對为為从從以之于於并或很但这這那们們]")      # stand between terms, not in them
 TERMS_STORED_MAX = 300_000
 GRAM_CHARACTERS_MAX = 4            # of a Chinese term
 LETTERS_MIN = 3
@@ -21,8 +23,9 @@ FREQUENT_SHARE = 0.015             # of all words: a short word this frequent ca
 class Terms:
     """Counts the terms of sentences."""
 
-    def __init__(self, stop: frozenset[str]) -> None:
+    def __init__(self, stop: frozenset[str], language: str | None) -> None:
         self.stop = stop
+        self.language = language
         self.words: Counter[str] = Counter()
         self.pairs: Counter[tuple[str, str]] = Counter()
         self.grams: Counter[str] = Counter()
@@ -35,8 +38,9 @@ class Terms:
         for token in TOKEN.findall(text):
             if UNSPACED_RUN.match(token):
                 before = ""
-                for part in HAN_RUN.findall(token):
-                    self._gram(part)
+                for run in HAN_RUN.findall(token):
+                    for part in CHINESE_PARTICLES.split(run) if self.language == "zh" else (run,):
+                        self._gram(part)
                 continue
             word = token.casefold()
             self.total += 1
@@ -56,7 +60,7 @@ class Terms:
             self.forms = {word: forms for word, forms in self.forms.items() if word in self.words}
 
     def _gram(self, part: str) -> None:
-        if part[0] >= "\u30a1" and part[0] <= "\u30fc":
+        if "\u30a1" <= part[:1] <= "\u30fc":
             self.grams[part] += 1
             return
         for size in range(2, min(GRAM_CHARACTERS_MAX, len(part)) + 1):

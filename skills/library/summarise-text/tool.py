@@ -57,7 +57,7 @@ class Summary:
         self.per_section = per_section
         self.language = language
         self.stop = stop_words(language)
-        self.terms = Terms(self.stop)
+        self.terms = Terms(self.stop, language)
         self.title: str | None = None
         self.title_from: str | None = None
         self.sections = [Section(None, 0, 0)]
