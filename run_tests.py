@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
     """Run what the arguments name; 0 when nothing failed."""
     sys.path.insert(0, str(ROOT))
     kit = importlib.import_module("tests.kit")
-    kit.LONG = "--long" in argv
+    vars(kit)["LONG"] = "--long" in argv
     quiet = "--quiet" in argv
     words = [a for a in argv if not a.startswith("--")]
     passed = failed = skipped = 0

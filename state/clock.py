@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 class Clock:
@@ -27,12 +28,7 @@ def iso(wall: float) -> str:
     return f"{_whole_second(second)}.{ms:03d}Z"
 
 
-_last_second: tuple[int, str] = (-1, "")
-
-
+@lru_cache(maxsize=256)
 def _whole_second(second: int) -> str:
-    """Formatting a second is costlier than the rest of a history entry, and a busy server asks for the same one thousands of times."""
-    global _last_second
-    if _last_second[0] != second:
-        _last_second = (second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S"))
-    return _last_second[1]
+    """Formatting a second is costlier than the rest of a history entry, and a busy server asks for the same few thousands of times."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -16,6 +16,7 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 RANDOM_BITS = 80
 JOB_ID = re.compile(r"j_[0-7][0-9A-HJKMNP-TV-Z]{25}")
 LEASE_ID = re.compile(r"l_([0-7][0-9A-HJKMNP-TV-Z]{25})\.([0-9]{1,4})\.([0-9]{1,6})")
+LAST_MS = 253_402_300_799_999                             # the last millisecond of 9999; what a client calls an id may name a later one
 PAIRS = [a + b for a in ALPHABET for b in ALPHABET]      # two characters at a time: half the divisions
 
 
@@ -65,7 +66,12 @@ def created_ms(job_id: str) -> int:
 
 def day_of(job_id: str) -> str:
     """UTC day of creation as `2026-01-31`, the folder of a finished job."""
-    return datetime.fromtimestamp(created_ms(job_id) / 1000, UTC).strftime("%Y-%m-%d")
+    return datetime.fromtimestamp(min(created_ms(job_id), LAST_MS) / 1000, UTC).strftime("%Y-%m-%d")
+
+
+def first_id(ms: int) -> str:
+    """The least id that may be made in a millisecond: greater than every id of the time before."""
+    return "j_" + encode(ms << RANDOM_BITS)
 
 
 def is_job_id(text: str) -> bool:

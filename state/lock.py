@@ -6,6 +6,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from state.disk import Disk
+
 DATA_VERSION = 1
 
 
@@ -35,10 +37,12 @@ class DataLock:
     def _check_version(self, folder: Path) -> None:
         path = folder / "VERSION"
         if not path.exists():
-            path.write_text(f"{DATA_VERSION}\n")
+            disk = Disk()
+            disk.replace(path, b"%d\n" % DATA_VERSION, durable=True)     # an empty one after a power cut would refuse every later start
+            disk.sync_folder(folder.resolve().parent)
             return
-        found = path.read_text().strip()
-        if not found.isdigit() or int(found) > DATA_VERSION:
+        found = path.read_bytes().decode("ascii", "replace").strip()
+        if not found.isdecimal() or int(found) > DATA_VERSION:
             self.release()
             raise Locked(f"{folder} holds data of version {found}, this program knows version {DATA_VERSION}")
 

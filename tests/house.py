@@ -20,6 +20,8 @@ from tests.kit import ROOT, a_folder, pretty, written
 START_S_MAX = 15.0
 EVENTUALLY_S_MAX = 10.0
 
+GO = '[[steps]]\nid = "go"\nkind = "python"\nentry = "tool.py:go"\n'        # one python step, to be continued with its members
+
 ECHO = {
     "SKILL.md": "---\nname: echo\ndescription: Gives back the words it was given, for trying out. Use when somebody says echo.\n---\nEchoes.\n",
     "skill.toml": ('version = "1.0.0"\nexamples = ["echo these words"]\n'

@@ -43,7 +43,8 @@ def test_steps_become_ready_when_all_that_they_depend_on_is_done():
     diamond = a_definition(DIAMOND)
     moves, _, _ = after(diamond, {"a": "leased", "b": "pending", "c": "pending", "d": "pending"}, Move("a", "leased", "done", "r", {"output": {}}))
     same(moves, [("a", "leased", "done"), ("b", "pending", "ready"), ("c", "pending", "ready")])
-    moves, _, _ = after(diamond, {"a": "done", "b": "leased", "c": "leased", "d": "pending"}, Move("b", "leased", "done", "r", {"output": {"x": [1]}}))
+    moves, _, _ = after(diamond, {"a": "done", "b": "leased", "c": "leased", "d": "pending"},
+                        Move("b", "leased", "done", "r", {"output": {"x": [1]}}))
     same(moves, [("b", "leased", "done")])
 
 

@@ -2,12 +2,15 @@
 
 import json
 import time
+from pathlib import Path
 
-from tests.house import a_server, a_skill, eventually
+from tests.house import GO, a_server, a_skill, eventually
 from tests.kit import same
 
 GRAPH = a_skill(
-    "graph", "def one(input):\n    return {'rows': [1, 2, 3], 'name': 'n'}\ndef sum_up(input):\n    return {'sum': sum(input['rows']), 'words': input['words']}\n",
+    "graph",
+    "def one(input):\n    return {'rows': [1, 2, 3], 'name': 'n'}\n"
+    "def sum_up(input):\n    return {'sum': sum(input['rows']), 'words': input['words']}\n",
     '''[[steps]]
 id = "one"
 kind = "python"
@@ -35,17 +38,17 @@ def go(input, step):
     if tries < input.get('fails', 1):
         raise ValueError('not yet')
     return {'tries': tries + 1, 'attempt': step.attempt}
-""", '[[steps]]\nid = "go"\nkind = "python"\nentry = "tool.py:go"\nretry = { attempts = 3, backoff_s = 0.01 }\n')
+""", GO + 'retry = { attempts = 3, backoff_s = 0.01 }\n')
 
 ONCE = a_skill(
     "pay", "import time\ndef go(input):\n    open(input['mark'], 'a').write('x')\n    time.sleep(input.get('s', 30))\n    return 'paid'\n",
-    '[[steps]]\nid = "go"\nkind = "python"\nentry = "tool.py:go"\neffects = "once"\ntimeout_s = 0.5\n')
+    GO + 'effects = "once"\ntimeout_s = 0.5\n')
 
 SLEEP = a_skill("sleep", "import time\ndef go(input):\n    time.sleep(input['s'])\n    return 'slept'\n",
-                '[[steps]]\nid = "go"\nkind = "python"\nentry = "tool.py:go"\ntimeout_s = 60\n[[steps]]\nid = "more"\nkind = "python"\nentry = "tool.py:go"\n'
+                GO + 'timeout_s = 60\n[[steps]]\nid = "more"\nkind = "python"\nentry = "tool.py:go"\n'
                 'after = ["go"]\ninput = { s = 0 }\ntimeout_s = 60\n')
 
-TYPED = a_skill("typed", "def go(input):\n    return input['give']\n", '[[steps]]\nid = "go"\nkind = "python"\nentry = "tool.py:go"\n',
+TYPED = a_skill("typed", "def go(input):\n    return input['give']\n", GO,
                 '[output]\ntype = "object"\nproperties.n = { type = "integer" }\nrequired = ["n"]\n')
 
 
@@ -75,7 +78,7 @@ def test_a_failing_step_is_tried_again_with_backoff_until_it_works_or_the_attemp
 
 
 def test_a_step_that_runs_too_long_is_stopped_and_fails_with_timeout():
-    slow = a_skill("slow", "import time\ndef go(input):\n    time.sleep(30)\n", '[[steps]]\nid = "go"\nkind = "python"\nentry = "tool.py:go"\ntimeout_s = 0.3\n')
+    slow = a_skill("slow", "import time\ndef go(input):\n    time.sleep(30)\n", GO + 'timeout_s = 0.3\n')
     with a_server(slow) as server:
         job = server.run("slow")
         same((job["state"], job["error"]["code"]), ("failed", "timeout"))
@@ -94,8 +97,8 @@ def test_a_step_that_may_run_only_once_goes_to_unknown_and_an_operator_says_what
         failed = server.post(f"/jobs/{jobs[1]}/steps/go/resolve", {"to": "failed"})
         same((failed["state"], failed["error"]["code"]), ("failed", "resolved_as_failed"))
         same(server.post(f"/jobs/{jobs[2]}/steps/go/resolve", {"to": "ready"})["steps"][0]["state"], "ready")
-        eventually("it ran again", lambda: open(marks[2]).read() == "xx")
-        same([open(m).read() for m in marks[:2]], ["x", "x"])
+        eventually("it ran again", lambda: Path(marks[2]).read_text() == "xx")
+        same([Path(m).read_text() for m in marks[:2]], ["x", "x"])
         server.refused("POST", f"/jobs/{jobs[0]}/steps/go/resolve", {"to": "done"}, "illegal_move", 409)
         server.refused("POST", f"/jobs/{jobs[2]}/steps/none/resolve", {"to": "done"}, "unknown_step", 404)
         server.refused("POST", f"/jobs/{jobs[2]}/steps/go/resolve", {"to": "maybe"}, "invalid_task", 422)
@@ -145,7 +148,7 @@ def test_the_deadline_fails_the_job_whatever_it_is_doing():
 
 
 def test_a_higher_priority_goes_first():
-    order = a_skill("order", "def go(input):\n    open(input['log'], 'a').write(input['name'])\n", '[[steps]]\nid = "go"\nkind = "python"\nentry = "tool.py:go"\n')
+    order = a_skill("order", "def go(input):\n    open(input['log'], 'a').write(input['name'])\n", GO)
     with a_server(order, "--no-worker") as server:
         log = str(server.folder / "log")
         names = [("c", 10), ("b", 100), ("a", 900)]
@@ -155,12 +158,12 @@ def test_a_higher_priority_goes_first():
         server.start()
         for job_id in ids:
             server.ended(job_id)
-        same(open(log).read(), "abc")
+        same(Path(log).read_text(), "abc")
 
 
 def test_why_answers_for_every_state_with_numbers():
     needy = a_skill("needy", "def go(input):\n    return 1\n",
-                    '[[steps]]\nid = "go"\nkind = "python"\nentry = "tool.py:go"\nneeds = { labels = ["gpu=h100"], memory_mb = 900000 }\n')
+                    GO + 'needs = { labels = ["gpu=h100"], memory_mb = 900000 }\n')
     with a_server(needy, "--no-worker") as server:
         job_id = server.post("/tasks", {"skill": "needy"})["id"]
         assert "no worker has registered" in server.get(f"/jobs/{job_id}/why")["reasons"][0]

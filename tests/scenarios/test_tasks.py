@@ -2,14 +2,15 @@
 
 import json
 
-from tests.house import a_server, a_shipped_server, a_skill, eventually
+from tests.house import GO, a_server, a_shipped_server, a_skill, eventually
 from tests.kit import same
 
 CSV = {"text": "a,b\n1,\n2,3\n"}
 SLOW = a_skill("slow", "import time\ndef go(input):\n    time.sleep(input.get('s', 30))\n    return {'slept': input.get('s', 30)}\n",
-               '[[steps]]\nid = "go"\nkind = "python"\nentry = "tool.py:go"\ntimeout_s = 60\n')
-STRICT = a_skill("strict", "def go(input):\n    return {'n': input['n']}\n", '[[steps]]\nid = "go"\nkind = "python"\nentry = "tool.py:go"\n',
-                 '[input]\ntype = "object"\nrequired = ["n", "m"]\nproperties.n = { type = "integer", minimum = 3 }\nproperties.m = { type = "string" }\n')
+               GO + 'timeout_s = 60\n')
+STRICT = a_skill("strict", "def go(input):\n    return {'n': input['n']}\n", GO,
+                 '[input]\ntype = "object"\nrequired = ["n", "m"]\n'
+                 'properties.n = { type = "integer", minimum = 3 }\nproperties.m = { type = "string" }\n')
 BROKEN = {"broken/SKILL.md": "---\nname: broken\ndescription: A skill that does not compile.\n---\n", "broken/skill.toml": "version = 1 2\n"}
 PROMPT = {"poet/SKILL.md": "---\nname: poet\ndescription: Writes sonnets about trains. Use when somebody wants a sonnet.\n---\nWrite a sonnet.\n"}
 
@@ -47,7 +48,8 @@ def test_a_started_job_is_202_with_its_location_and_wait_gives_200_or_202_when_t
 def test_a_task_that_is_not_one_is_refused_with_the_pointer_of_what_is_wrong():
     with a_server({**SLOW, **STRICT, **BROKEN}) as server:
         cases = [
-            ({"task": 5}, "/task"), ({}, "/task"), ({"skill": "slow", "priority": 1001}, "/priority"), ({"skill": "slow", "priority": "high"}, "/priority"),
+            ({"task": 5}, "/task"), ({}, "/task"),
+            ({"skill": "slow", "priority": 1001}, "/priority"), ({"skill": "slow", "priority": "high"}, "/priority"),
             ({"skill": "slow", "deadline_s": 0}, "/deadline_s"), ({"skill": "slow", "deadline_s": -1}, "/deadline_s"), ({"skill": 1}, "/skill"),
             ({"task": "x" * 20_001}, "/task"), ("words", ""), ({"skill": "slow", "idempotency_key": "k" * 300}, "/idempotency_key"),
         ]
@@ -172,8 +174,8 @@ def test_an_edit_of_a_skill_counts_on_the_next_request_and_running_jobs_keep_the
 
 
 def test_a_large_input_is_kept_as_an_artifact_and_reaches_the_step_as_it_was_given():
-    sizes = a_skill("sizes", "def go(input):\n    return {'kind': type(input['text']).__name__, 'size': len(input['text']), 'back': input['text'] * 2}\n",
-                    '[[steps]]\nid = "go"\nkind = "python"\nentry = "tool.py:go"\n')
+    sizes = a_skill("sizes", "def go(input):\n    text = input['text']\n    return {'kind': type(text).__name__, 'size': len(text), 'back': text * 2}\n",
+                    GO)
     with a_server(sizes) as server:
         job = server.run("sizes", {"text": "x" * 100_000, "small": 1})
         same((job["output"]["kind"], job["output"]["size"]), ("str", 100_000))
@@ -184,7 +186,7 @@ def test_a_large_input_is_kept_as_an_artifact_and_reaches_the_step_as_it_was_giv
 
 def test_artifacts_go_in_and_out_as_raw_bytes_and_reach_a_python_step_as_a_path():
     count = a_skill("count", "import pathlib\ndef go(input):\n    p = input['file']\n    return [isinstance(p, pathlib.Path), p.stat().st_size]\n",
-                    '[[steps]]\nid = "go"\nkind = "python"\nentry = "tool.py:go"\n',
+                    GO,
                     '[input]\ntype = "object"\nproperties.file = { type = "string" }\n')
     with a_server(count) as server:
         data = bytes(range(256)) * 20_000
@@ -201,7 +203,7 @@ def test_artifacts_go_in_and_out_as_raw_bytes_and_reach_a_python_step_as_a_path(
 
 def test_events_can_be_read_again_waited_for_and_streamed_to_the_end():
     tool = "def go(input, step):\n    step.progress(0.5, 'half')\n    print('hello')\n    return 1\n"
-    with a_server(a_skill("loud", tool, '[[steps]]\nid = "go"\nkind = "python"\nentry = "tool.py:go"\n')) as server:
+    with a_server(a_skill("loud", tool, GO)) as server:
         job = server.run("loud")
         page = server.get(f"/jobs/{job['id']}/events")
         same([e["n"] for e in page["events"]], list(range(1, page["last"] + 1)))
