@@ -37,9 +37,7 @@ class DataLock:
     def _check_version(self, folder: Path) -> None:
         path = folder / "VERSION"
         if not path.exists():
-            disk = Disk()
-            disk.replace(path, b"%d\n" % DATA_VERSION, durable=True)     # an empty one after a power cut would refuse every later start
-            disk.sync_folder(folder.resolve().parent)
+            Disk().replace(path, b"%d\n" % DATA_VERSION, durable=True)     # an empty one after a power cut would refuse every later start
             return
         found = path.read_bytes().decode("ascii", "replace").strip()
         if not found.isdecimal() or int(found) > DATA_VERSION:
