@@ -364,7 +364,8 @@ class Agent:
             if held:
                 self._log.warning("results_lost", count=len(held))
             self._exit = EXIT_DONE
-        elif now >= grace_ends and self._gives_up_at == float("inf"):
+            return now
+        if now >= grace_ends and self._gives_up_at == float("inf"):
             self._gives_up_at = now + LAST_WORDS_S
             for attempt in self.pool.running_attempts():
                 self._interrupt(attempt, INTERRUPTED)

@@ -209,6 +209,7 @@ class Runner:
             if not data:
                 self.listen(False)
             return bool(data)
+        self._hear_captured()                       # what a program of the call printed came before its answer
         *lines, rest = b"".join([*self._pieces, data]).split(b"\n")
         self._pieces = [rest] if rest else []
         for line in lines:

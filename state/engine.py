@@ -31,7 +31,7 @@ class Recovered(NamedTuple):
 class Unit:
     """All changes of one request, duty or message: they reach the disk together or not at all."""
 
-    __slots__ = ("at", "before_jobs", "before_workers", "changes", "events", "jobs", "seq", "workers")
+    __slots__ = ("at", "before_jobs", "before_workers", "changes", "encoded", "events", "jobs", "seq", "workers")
 
     def __init__(self, seq: int, at: float) -> None:
         self.seq = seq
@@ -40,6 +40,7 @@ class Unit:
         self.before_workers: dict[str, Worker | None] = {}
         self.events: list[tuple[str, Event]] = []
         self.changes: list[Any] = []                       # as journaled: ["job", raw], ["job+", id, delta], ["worker", raw], ["event", id, raw], ...
+        self.encoded = b""                                 # the changes as JSON: what cannot be encoded fails its own unit, not the turn
         self.jobs: dict[str, Job | None] = {}              # records after the unit; None: gone from memory
         self.workers: dict[str, Worker | None] = {}
 
@@ -57,8 +58,8 @@ class Ticket:
 class Engine(Protocol):
     """Keeps what the store tells it. Verbs marked (blocking) are called on helper threads, all others on the loop."""
 
-    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse]) -> None:
-        """The store's tables, to read from when files are written."""
+    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse], unsettled: Callable[[], bool]) -> None:
+        """The store's tables, to read from when files are written; never while `unsettled()`: they hold changes then that may yet be undone."""
 
     def recover(self) -> Recovered:
         """Everything committed so far; the engine takes commits afterwards. Raises `journal.Damage` rather than guess."""
@@ -73,7 +74,7 @@ class Engine(Protocol):
         """Do a slice of housekeeping; seconds until the next one is due."""
 
     def evictable(self, now: float) -> list[str]:
-        """Ids of ended jobs that may leave memory: their file is in place and they have been seen long enough."""
+        """Ids of ended jobs that may leave memory: their file is in place and they have been seen long enough. Named again until they are gone."""
 
     def refusal(self) -> Fault | None:
         """Why new submissions are refused at the moment: storage_unavailable, disk_low or slow_down; None if they are not."""

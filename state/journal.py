@@ -6,7 +6,7 @@
 `base` is the newest seq that was on disk when the line was written. A line that is followed by a good line whose base is not below it was
 synced: if it is bad now, that is damage. Without such a witness it is the torn tail of a commit that nobody was told about. A seal line
 `{"seal":7}` is a witness written when idle and at the head of each segment, where it also says where the segment before it ends: lines
-beyond are ghosts of a failed commit.
+beyond are ghosts of a failed commit. A segment whose follower begins at or before the checkpoint is not read any more.
 
 Rule 1: a segment is never written again after a failed write or sync, nor after a restart. Rule 2: nothing is guessed away: damage stops the start.
 """
@@ -24,16 +24,18 @@ from state.disk import Disk, Segment
 
 SEGMENT_BYTES = 64 << 20          # about four seconds of the fastest load; small enough to copy
 FIRST_SEGMENT_BYTES = 1 << 20     # a start writes it before the first answer: 1 MiB costs about 2 ms
+ROTATE_BYTES_MIN = 256 << 10      # a start reads less than this in a few milliseconds
 SEAL_BYTES_MAX = 64               # of the line that a segment begins with
 HEADER_BYTES = 27                 # three 8-digit hex numbers, each followed by a space
 LINE = re.compile(rb"([0-9a-f]{8}) ([0-9a-f]{8}) ([0-9a-f]{8}) [\[{]")
 
 
 class Damage(Exception):
-    """Bytes that were acknowledged are not as written. The start stops; `file`, `line` and `reason` say where and why."""
+    """Bytes that were acknowledged are not as written. The start stops; `file` (below the data folder), `line` and `reason` say where and why."""
 
     def __init__(self, file: str, line: int, reason: str) -> None:
-        super().__init__(f"{file}:{line}: {reason}")
+        look = f"sed -n '{line}p' {file} | cut -c 1-500" if line else f"ls -l {file}"
+        super().__init__(f"{file}:{line}: {reason}; to see it, in the data folder: {look}")
         self.file, self.line, self.reason = file, line, reason
 
 
@@ -81,15 +83,19 @@ def scan(data: bytes, chain: int | None) -> SegmentScan:
     """Read good lines from the start while the chain holds; `chain` is the crc before the first line, None if unknown."""
     lines: list[Line] = []
     at = 0
+    newest = -1
     while (line := line_at(data, at)) is not None and (chain is None or previous_crc(data, line) == chain):
         lines.append(line)
         at, chain = line.end, line.crc
+        newest = line.value.get("seq", line.value.get("seal", newest))
     tail = data[at:].rstrip(b"\0")
     witness = -1
     for found in LINE.finditer(tail):
         later = line_at(data, at + found.start())
-        if later is not None:
+        if later is not None and isinstance(later.value, dict):
             witness = max(witness, later.value.get("base", later.value.get("seal", -1)))
+            if found.start() > 0 and later.value.get("seq") == newest + 1:
+                witness = max(witness, newest + 1)       # no unit is missing between: the bad line is a seal, which is synced by itself
     return SegmentScan(lines, at, tail, witness)
 
 
@@ -114,7 +120,7 @@ class Journal:
         """Units with seq > `after`, in order; at the end the journal knows where it stands. Raises Damage."""
         self._disk.make_folder(self._folder / "torn")
         self.seq = after
-        numbers = [int(n[:-6]) for n in self._disk.names(self._folder) if re.fullmatch(r"[0-9]{6,}\.jsonl", n)]
+        numbers = sorted(int(n[:-6]) for n in self._disk.names(self._folder) if re.fullmatch(r"[0-9]{6,}\.jsonl", n))
         self._number = numbers[-1] if numbers else 0
         heads = [(n, head) for n in numbers if (head := self._head(n)) is not None]
         ended: int | None = None
@@ -122,6 +128,9 @@ class Journal:
             raise Damage("journal", 0, f"the checkpoint is at unit {after} and no segment is here")
         for (number, head), follower in zip(heads, [*heads[1:], None], strict=False):
             opens_after = head.value["seal"]
+            if follower is not None and ended is None and follower[1].value["seal"] <= after:
+                self._last_seq[number] = follower[1].value["seal"]
+                continue                             # the checkpoint has it all, and the next one lets it go
             if ended is not None and (opens_after != ended or previous_crc(*self._first(number)) not in self._ends):
                 reason = f"continues after unit {opens_after}, but the segment before it is another one or ends with unit {ended}"
                 raise Damage(self._name(number), 1, reason)
@@ -129,6 +138,8 @@ class Journal:
                 raise Damage(self._name(number), 1, f"units {self.seq + 1} to {opens_after} are missing before this segment")
             yield from self._units(number, after, None if follower is None else follower[1].value["seal"])
             ended = self._last_seq[number]
+        if ended is not None and ended < after:
+            raise Damage(self._name(self._number), 1, f"the journal ends with unit {ended}, the checkpoint is at unit {after}")
 
     def _first(self, number: int) -> tuple[bytes, Line]:
         data = self._disk.read_at(self._path(number), 0, SEAL_BYTES_MAX)
@@ -151,7 +162,8 @@ class Journal:
 
     def _units(self, number: int, after: int, stop: int | None) -> Iterator[dict[str, Any]]:
         """The units of one segment; `stop` is where the next segment says that this one ends."""
-        read = scan(self._disk.read(self._path(number)), None)
+        data = self._disk.read(self._path(number))
+        read = scan(data, None)
         newest: int = read.lines[0].value["seal"]
         cut = read.end
         self._ends = {read.lines[0].crc}
@@ -171,10 +183,12 @@ class Journal:
                     yield line.value
         proven = stop if stop is not None else read.witness
         if newest < proven:
-            raise Damage(self._name(number), len(read.lines) + 1, f"this line is bad, and a later one proves that unit {proven} was synced")
+            raise Damage(self._name(number), len(read.lines) + 1, f"this line is bad, and a later one proves that all up to unit {proven} was synced")
         self._last_seq[number] = newest
         if cut < read.end or read.tail:
-            self._keep_torn(number, cut, self._disk.read(self._path(number))[cut:].rstrip(b"\0"))
+            self._keep_torn(number, cut, data[cut:].rstrip(b"\0"))
+        elif stop is None and cut < len(data):
+            self._disk.truncate(self._path(number), cut)         # zeros that will never be written
 
     def _keep_torn(self, number: int, offset: int, tail: bytes) -> None:
         """Keep an unacknowledged tail where a person can look at it, then cut it off."""
@@ -186,6 +200,7 @@ class Journal:
     def open(self) -> None:
         """Begin a new segment after recovery; OSError if the disk refuses."""
         self._disk.make_folder(self._folder)
+        self._disk.sync_folder(self._folder.parent)
         self._begin(FIRST_SEGMENT_BYTES)
 
     def commit(self, payloads: list[bytes], first_seq: int) -> None:
@@ -224,13 +239,18 @@ class Journal:
             segment.close()
 
     def begin_after_failure(self) -> None:
-        """Open a new segment; OSError if the disk still refuses. This is the probe write of a store that refuses writes."""
-        self._begin(SEGMENT_BYTES)
+        """Open a new segment, a small one; OSError if the disk still refuses. This is the probe write of a store that refuses writes."""
+        self._begin(FIRST_SEGMENT_BYTES)
+
+    def rotate(self) -> None:
+        """Go on in the spare, if it is there, so that a checkpoint that begins now can let go of all that is written so far. OSError as `commit`."""
+        if self._segment is not None and self._offset > ROTATE_BYTES_MIN and self._disk.size(self._folder / "spare") >= SEGMENT_BYTES:
+            self._begin(SEGMENT_BYTES)
 
     def prepare(self) -> None:
-        """Make the spare segment if there is none (blocking; runs on the writer thread)."""
+        """Make the spare segment if there is none of full size (blocking; runs on the writer thread)."""
         spare = self._folder / "spare"
-        if not self._disk.exists(spare):
+        if self._disk.size(spare) < SEGMENT_BYTES:
             self._disk.make_segment(self._folder / "spare.tmp", SEGMENT_BYTES)
             self._disk.rename(self._folder / "spare.tmp", spare)
 
@@ -243,17 +263,19 @@ class Journal:
         others = sum(self._disk.size(self._path(n)) for n, last in self._last_seq.items() if last > seq and n != self._number)
         return others + self._offset
 
-    def forget(self, up_to: int) -> None:
-        """Remove segments whose units are all at or below `up_to`, never the one being written (blocking)."""
-        for number in [n for n, last in self._last_seq.items() if last <= up_to and n != self._number]:
-            self._disk.remove(self._path(number))
+    def forget(self, up_to: int) -> list[Path]:
+        """Files of segments whose units are all at or below `up_to`, never the one being written: the writer removes them, oldest first."""
+        gone = sorted(n for n, last in self._last_seq.items() if last <= up_to and n != self._number)
+        for number in gone:
             del self._last_seq[number]
-        self._disk.sync_folder(self._folder)
+        return [self._path(number) for number in gone]
 
     def close(self) -> None:
         """Seal and end the segment."""
-        self.seal()
-        self.cut()
+        try:
+            self.seal()
+        finally:
+            self.cut()
 
     def _begin(self, size: int) -> None:
         """Close the current segment and open the next, from the spare where it is large enough."""
@@ -268,8 +290,12 @@ class Journal:
         self._disk.rename(spare, self._path(number))
         segment = self._disk.open_segment(self._path(number))
         line, crc = framed(b'{"seal":%d}' % self.seq, self._crc)
-        segment.write(0, line)
-        segment.sync()
+        try:
+            segment.write(0, line)
+            segment.sync()
+        except OSError:
+            segment.close()
+            raise
         self._segment, self._offset, self._crc, self._number = segment, len(line), crc, number
         self._last_seq[number] = self.seq
         self._sealed = True

@@ -13,7 +13,7 @@ from state.errors import Fault, StorageUnavailable
 from state.finished import Row, artifacts_in
 from state.machine import JOB_ENDED
 from state.projection import Event
-from state.records import Job, Worker, encode
+from state.records import Job, Worker
 
 
 class MemoryEngine:
@@ -25,7 +25,8 @@ class MemoryEngine:
         self._keys: dict[Key, KeyUse] = {}
         self._events: dict[str, list[Event]] = {}
         self._seq = 0
-        self._ended: list[str] = []
+        self._ended: dict[str, None] = {}
+        self._in_memory: dict[str, Job] = {}
         self.audited: list[dict[str, Any]] = []
         self.fail_next = 0
 
@@ -37,8 +38,9 @@ class MemoryEngine:
         other._seq = self._seq
         return other
 
-    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse]) -> None:
-        """Nothing is written, so nothing is looked up."""
+    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse], unsettled: Callable[[], bool]) -> None:
+        """Only who is in memory is asked for."""
+        self._in_memory = jobs
 
     def recover(self) -> Recovered:
         """The live jobs, all workers and keys."""
@@ -51,7 +53,6 @@ class MemoryEngine:
             self.fail_next -= 1
             return Ticket(fault=StorageUnavailable("the memory engine was told to fail", retry_after_s=1))
         for unit in units:
-            encode(unit.changes)
             for job_id, job in unit.jobs.items():
                 self._keep(job_id, job)
             for worker_id, worker in unit.workers.items():
@@ -71,7 +72,7 @@ class MemoryEngine:
         for scope, key, digest, at, status in job.keys:
             self._keys[scope, key] = (job_id, digest, at, status)
         if job.state in JOB_ENDED:
-            self._ended.append(job_id)
+            self._ended[job_id] = None
 
     def needs_image(self, job: Job) -> bool:
         """Never: records are kept whole."""
@@ -83,8 +84,8 @@ class MemoryEngine:
 
     def evictable(self, now: float) -> list[str]:
         """All that have ended."""
-        ended, self._ended = self._ended, []
-        return ended
+        self._ended = {job_id: None for job_id in self._ended if job_id in self._in_memory}
+        return list(self._ended)
 
     def refusal(self) -> Fault | None:
         """Submissions are never refused."""
@@ -92,7 +93,8 @@ class MemoryEngine:
 
     def read_finished(self, job_id: str) -> Job | None:
         """A job that has ended."""
-        return self._jobs.get(job_id)
+        job = self._jobs.get(job_id)
+        return job if job is not None and job.state in JOB_ENDED else None
 
     def page_finished(self, before: str, limit: int, wanted: Callable[[Row], bool], skip: Callable[[str], bool]) -> tuple[list[Row], str | None]:
         """Ended jobs, newest first."""
@@ -101,7 +103,7 @@ class MemoryEngine:
             job = self._jobs[job_id]
             if job.state in JOB_ENDED and (not before or job_id < before) and not skip(job_id):
                 row = Row(job.id, job.state, job.skill, job.version, job.task[:120], job.priority, job.created_at, job.finished_at, 0,
-                          job.definition, artifacts_in(job), [list(k) for k in job.keys])
+                          job.definition, artifacts_in(job), [list(k) for k in job.keys], 0)
                 if wanted(row):
                     rows.append(row)
         return rows[:limit], rows[limit - 1].id if len(rows) >= limit else None

@@ -10,21 +10,23 @@ callable (old, new) that is told every swap, backwards too when a unit is undone
 
 from __future__ import annotations
 
-import sys
-from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable
+from itertools import islice
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
 from state import machine
+from state.audit import Audit
 from state.clock import Clock
-from state.engine import Engine, Key, KeyUse, Ticket, Unit
+from state.engine import Engine, KeyUse, Ticket, Unit
 from state.errors import IllegalMove, UnknownJob
 from state.ids import Ids
-from state.limits import HISTORY_ENTRIES_MAX, HISTORY_FIRST_KEPT, IDEMPOTENCY_KEYS_MAX, IDEMPOTENCY_S
+from state.keys import Keys
+from state.limits import HISTORY_ENTRIES_MAX, HISTORY_FIRST_KEPT
 from state.log import Log
+from state.order import Order
 from state.projection import Event
-from state.records import Job, Moved, Step, Worker, job_delta
+from state.records import Job, Moved, Step, Worker, encode, job_delta
 
 JobIndex = Callable[[Job | None, Job | None], None]
 WorkerIndex = Callable[[Worker | None, Worker | None], None]
@@ -48,31 +50,33 @@ class Store:
         self._clock, self._log = clock, log
         self.jobs: dict[str, Job] = {}
         self.workers: dict[str, Worker] = {}
-        self.keys: dict[Key, KeyUse] = {}
+        self.keys = Keys()
         self.seq = 0
-        self._order: list[str] = []                    # job ids, ascending; some may have left
+        self._order = Order(self.jobs)
         self._job_indexes: list[JobIndex] = []
         self._worker_indexes: list[WorkerIndex] = []
         self._listeners: list[Callable[[Unit], None]] = []
         self._unit: Unit | None = None
         self._turn: list[Unit] = []
         self._last_at = 0.0
+        self._readmitted: dict[str, Job] = {}          # back in memory, as their files have them
+        self._audit = Audit(engine, log)
         self.bytes_held = 0
-        self.illegal_moves = 0
-        engine.attach(self.jobs, self.workers, self.keys)
+        engine.attach(self.jobs, self.workers, self.keys, self.unsettled)
 
     def recover(self) -> None:
         """Load what the engine kept. Call once, before the first unit; indexes added before are told every record."""
         found = self.engine.recover()
         for job_id in sorted(found.jobs):
             self.jobs[job_id] = found.jobs[job_id]
-            self._order.append(job_id)
+            self._order.add(job_id)
             self._tell_jobs(None, found.jobs[job_id])
         for worker_id, worker in found.workers.items():
             self.workers[worker_id] = worker
             self._tell_workers(None, worker)
-        self.keys.update(found.keys)
+        self.keys.recall(found.keys, self._clock.wall())
         self.seq = found.seq
+        self._last_at = max((job.updated_at for job in found.jobs.values()), default=0.0)     # `at` does not decrease over a restart either
         if found.newest_id:
             self.ids.observe(found.newest_id)
 
@@ -98,11 +102,16 @@ class Store:
         return self._unit
 
     def end(self) -> None:
-        """Close the unit: it is part of the turn's commit, if it changed anything."""
+        """Close the unit: it is part of the turn's commit, if it changed anything. ValueError undoes it: something in it is not JSON."""
         unit, self._unit = self._unit, None
         assert unit is not None
         if unit.before_jobs or unit.before_workers or unit.events:
-            self._describe(unit)
+            try:
+                self._describe(unit)
+                unit.encoded = encode(unit.changes)
+            except BaseException:
+                self._undo(unit)
+                raise
             self._turn.append(unit)
 
     def rollback(self) -> None:
@@ -117,7 +126,7 @@ class Store:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> Literal[False]:
         if kind is None:
             self.end()
-        else:
+        elif self._unit is not None:                   # `split` may have failed and undone it
             self.rollback()
         return False
 
@@ -130,13 +139,20 @@ class Store:
         """True if a commit would write something."""
         return bool(self._turn)
 
+    def unsettled(self) -> bool:
+        """True while memory holds changes that are not committed."""
+        return bool(self._turn) or (self._unit is not None and bool(self._unit.before_jobs or self._unit.before_workers))
+
     def commit(self) -> Ticket:
-        """Hand the turn's units to the engine. When the ticket has a fault they have been undone."""
+        """Hand the turn's units to the engine. When the ticket has a fault, or this raises, they have been undone."""
         units, self._turn = self._turn, []
-        ticket = self.engine.commit(units)
+        try:
+            ticket = self.engine.commit(units)
+        except BaseException:
+            self._undo_all(units)
+            raise
         if ticket.fault is not None:
-            for unit in reversed(units):
-                self._undo(unit)
+            self._undo_all(units)
         else:
             self.seq = units[-1].seq
             for listener in self._listeners:
@@ -155,6 +171,10 @@ class Store:
             unit.workers[worker_id] = worker
             unit.changes.append(["worker-", worker_id] if worker is None else ["worker", worker])
         unit.changes.extend(["event", job_id, event] for job_id, event in unit.events)
+
+    def _undo_all(self, units: list[Unit]) -> None:
+        for unit in reversed(units):
+            self._undo(unit)
 
     def _undo(self, unit: Unit) -> None:
         for job_id, before in reversed(unit.before_jobs.items()):
@@ -190,27 +210,27 @@ class Store:
     def create_job(self, job: Job, why: str, by: str) -> Job:
         """Take in a new job in its first state; its history begins here."""
         assert self._unit is not None
-        machine.check_birth("job", job.id, job.state)
+        self._lawful_birth("job", job.id, job.state, by)
         for step in job.steps:
-            machine.check_birth("step", step.id, step.state)
+            self._lawful_birth("step", f"{job.id}/{step.id}", step.state, by)
         at = self._unit.at
         born = Moved(1, "job", None, job.state, why, by, at)
         job = job._replace(seq=self._unit.seq, created_at=at, updated_at=at, last_n=1, history=(born,))
-        if self._order and job.id < self._order[-1]:
-            insort(self._order, job.id)
-        else:
-            self._order.append(job.id)
+        self._order.add(job.id)
         self._swap_job(job.id, job)
         for scope, key, digest, used_at, status in job.keys:
-            self._remember(scope, key, (job.id, digest, used_at, status))
+            self.keys.remember((scope, key), (job.id, digest, used_at, status))
         return job
 
     def readmit_job(self, job: Job) -> Job:
         """Take a finished job that had left memory back in, unchanged, so that it can be retried."""
         if job.id not in self.jobs:
-            insort(self._order, job.id)
-            self.jobs[job.id] = job
+            self._order.add(job.id)
+            self.jobs[job.id] = self._readmitted[job.id] = job
             self._tell_jobs(None, job)
+            self._last_at = max(self._last_at, job.updated_at)
+            if self._unit is not None:
+                self._unit.at = self._last_at
         return self.jobs[job.id]
 
     def move_job(self, job_id: str, moves: Iterable[Move], by: str, **fields: Any) -> Job:
@@ -269,38 +289,30 @@ class Store:
         job = self.job(job_id)
         used = (scope, key, digest, self._unit.at, status)
         self._swap_job(job_id, job._replace(seq=self._unit.seq, keys=(*job.keys, used)))
-        self._remember(scope, key, (job_id, digest, self._unit.at, status))
+        self.keys.remember((scope, key), (job_id, digest, self._unit.at, status))
 
     def used_key(self, scope: str, key: str) -> KeyUse | None:
         """What the key was used for within the last 24 hours."""
-        use = self.keys.get((scope, key))
-        if use is not None and use[2] + IDEMPOTENCY_S < self._clock.wall():
-            del self.keys[scope, key]
-            return None
-        return use
+        return self.keys.used((scope, key), self._clock.wall())
 
-    def _remember(self, scope: str, key: str, use: KeyUse) -> None:
-        if len(self.keys) >= IDEMPOTENCY_KEYS_MAX:
-            del self.keys[next(iter(self.keys))]
-        self.keys[scope, key] = use
+    @property
+    def illegal_moves(self) -> int:
+        """How many were attempted since the start."""
+        return self._audit.count
 
     def _lawful(self, kind: str, name: str, state: str, move: Move, by: str, paused_from: str) -> None:
         try:
             machine.check(kind, name, state, move.from_state, move.to, paused_from)
         except IllegalMove:
-            self._audit(kind, name, state, move, by)
+            self._audit.refused(kind, name, state, move.from_state, move.to, by)
             raise
 
-    def _audit(self, kind: str, name: str, state: str, move: Move, by: str) -> None:
-        """One line of who tried what, from where in the code. Counted; the engine caps the lines."""
-        self.illegal_moves += 1
-        frame = sys._getframe(1)
-        while frame.f_back is not None and frame.f_code.co_filename == __file__:
-            frame = frame.f_back
-        place = f"{frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.f_lineno} {frame.f_code.co_name}"
-        line = {"kind": kind, "entity": name, "state": state, "from": move.from_state, "to": move.to, "by": by, "place": place}
-        self.engine.audit(line)
-        self._log.warning("illegal_move", **line)
+    def _lawful_birth(self, kind: str, name: str, state: str, by: str) -> None:
+        try:
+            machine.check_birth(kind, name, state)
+        except IllegalMove:
+            self._audit.refused(kind, name, None, None, state, by)
+            raise
 
     def _cut_history(self, job_id: str, history: tuple[Moved, ...]) -> tuple[Moved, ...]:
         """Keep the first and the newest entries; those between go to the job's events, where a watcher still finds them."""
@@ -328,35 +340,29 @@ class Store:
 
     def evict(self, held: Callable[[str], bool]) -> int:
         """Let ended jobs leave memory whose file is in place and that nobody waits for; how many left."""
+        back = {i: job for i, job in self._readmitted.items() if self.jobs.get(i) is job}      # of which nothing became
+        self._readmitted = {i: job for i, job in self._readmitted.items() if i in self.jobs and (i in back or self.jobs[i].seq > self.seq)}
         count = 0
-        for job_id in self.engine.evictable(self._clock.monotonic()):
-            job = self.jobs.get(job_id)
-            if job is None or job.state not in machine.JOB_ENDED or held(job_id):
+        for job_id in (*back, *self.engine.evictable(self._clock.monotonic())):
+            known = self.jobs.get(job_id)
+            if known is None or known.state not in machine.JOB_ENDED or known.seq > self.seq or held(job_id):
                 continue
             del self.jobs[job_id]
-            self._tell_jobs(job, None)
+            self._tell_jobs(known, None)
             count += 1
-        if len(self._order) > 2 * len(self.jobs) + 1000:
-            self._order = [i for i in self._order if i in self.jobs]
+        self._order.sweep(len(self.jobs))
         return count
 
     def newest(self, before: str, most: int) -> list[Job]:
         """Up to `most` jobs in memory with id < `before` ("": all), greatest first."""
-        at = bisect_left(self._order, before) if before else len(self._order)
-        found: list[Job] = []
-        while at > 0 and len(found) < most:
-            at -= 1
-            job = self.jobs.get(self._order[at])
-            if job is not None:
-                found.append(job)
-        return found
+        return [self.jobs[job_id] for job_id in islice(self._order.down_from(before), most)]
 
     # -- workers --------------------------------------------------------------------------------------------------------------------
 
     def create_worker(self, worker: Worker) -> Worker:
         """Take in a worker that was never heard of."""
         assert self._unit is not None
-        machine.check_birth("worker", worker.id, worker.state)
+        self._lawful_birth("worker", worker.id, worker.state, worker.id)
         return self._swap_worker(worker.id, worker._replace(created_at=self._unit.at, updated_at=self._unit.at))
 
     def move_worker(self, worker_id: str, from_state: str, to: str, why: str, by: str, **fields: Any) -> Worker:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -42,8 +44,10 @@ def shared_data(*parts: str) -> Path:
 
 
 def a_folder() -> Path:
-    """A new empty folder in the system's temporary place; removed by nobody, small by convention."""
-    return Path(tempfile.mkdtemp(prefix="yardmaster-test-"))
+    """A new empty folder, removed at the end of the run."""
+    folder = Path(tempfile.mkdtemp(prefix="yardmaster-test-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def written(folder: Path, files: dict[str, str | bytes]) -> Path:

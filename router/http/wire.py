@@ -10,6 +10,7 @@ import math
 import selectors
 import socket
 import ssl
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 
 from router.http.loop import Loop
@@ -214,24 +215,15 @@ class Wire(BaseHTTPRequestHandler, Client):
         self.state = LINGER
         self.buffer = b""
         self.deadline = self.loop.now + self.loop.limits.linger_s_max
+        if isinstance(self.sock, ssl.SSLSocket):
+            with suppress(OSError, ValueError):       # close_notify is sent; then it meets bytes of the client, or none: both are an error to it
+                self.sock.unwrap()
         try:
-            if isinstance(self.sock, ssl.SSLSocket):
-                self.sock.unwrap()                    # sends close_notify; the client's own is not waited for
-            self.sock.shutdown(socket.SHUT_WR)
-        except BLOCKED:
-            self.end_plainly()
-        except (OSError, ValueError):
-            self.close()
-            return
-        if self.state is LINGER:
-            self.watch(READ)
-
-    def end_plainly(self) -> None:
-        """After close_notify was sent: end the socket below TLS, too."""
-        try:
-            self.sock.shutdown(socket.SHUT_WR)
+            self.sock.shutdown(socket.SHUT_WR)        # from here on the socket is read below TLS, which is enough to drop what comes
         except OSError:
             self.close()
+        else:
+            self.watch(READ)
 
     def close(self) -> None:
         """Close the socket and let go of everything. May be called in any state, also twice."""

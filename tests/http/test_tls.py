@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import ssl
 import subprocess
+import threading
 
 from router.http.bounds import EngineLimits
 from router.http.messages import Park, Response, Stream
-from tests.http.rig import Client, House, served
+from tests.http.rig import PATIENCE_S, Client, House, served
 from tests.kit import Skip, a_folder, same
 
 
@@ -54,6 +55,22 @@ def test_a_refused_body_over_tls_still_gets_its_reply() -> None:
     with served(house, ssl_context=server) as port, Client(port, trusting) as client:
         client.send("POST /small HTTP/1.1\nHost: a\nContent-Length: 300000\n\n").send(bytes(100_000))
         same(client.reply().code, "body_too_large")
+
+
+def test_a_refusal_over_tls_arrives_also_when_unread_bytes_are_there_already() -> None:
+    server, trusting = contexts()
+    house = House()
+    sent = threading.Event()
+    house.admissions["/small"] = lambda _: 1 if sent.wait(PATIENCE_S) else 0     # the loop stands still until all is sent
+    with served(house, ssl_context=server) as port:
+        for _ in range(5):
+            sent.clear()
+            with Client(port, trusting) as client:
+                client.send("POST /small HTTP/1.1\nHost: a\nContent-Length: 300000\n\n").send(bytes(60_000))
+                sent.set()
+                house.on_loop(lambda: None)
+                client.send(bytes(60_000))            # fails where the connection was reset
+                same(client.reply().code, "body_too_large")
 
 
 def test_a_slow_or_plain_client_of_a_tls_port_holds_nobody_up() -> None:

@@ -51,7 +51,8 @@ def a_ledger(lines: int, seed: int) -> str:
 
 def test_email_addresses_are_found_in_prose_brackets_and_beside_chinese_and_get_an_ascii_domain() -> None:
     same(found("email", "Write to alice.o'neil@example.com, <bob@müller.de>; mailto:info@例え.jp 邮箱zhang@example.cn。"),
-         [("alice.o'neil@example.com", "alice.o'neil@example.com"), ("bob@müller.de", "bob@xn--mller-kva.de"), ("info@例え.jp", "info@xn--r8jz45g.jp"),
+         [("alice.o'neil@example.com", "alice.o'neil@example.com"), ("bob@müller.de", "bob@xn--mller-kva.de"),
+          ("info@例え.jp", "info@xn--r8jz45g.jp"),
           ("zhang@example.cn", "zhang@example.cn")])
     same(found("email", "image@2x.png a@b user@localhost @handle a@b..c"), [])
 
@@ -96,9 +97,8 @@ def test_a_date_that_could_be_day_first_or_month_first_is_flagged_unless_the_ord
 
 
 def test_relative_dates_stay_text() -> None:
-    text = "yesterday, next Monday, vor 3 Tagen, il y a 2 jours, la próxima semana? mañana no; 明日"
-    same(found("date", text), [("yesterday", None), ("next Monday", None), ("vor 3 Tagen", None), ("il y a 2 jours", None), ("明日", None)]
-         if "próxima semana" not in str(found("date", text)) else found("date", text))
+    text = "yesterday, next Monday, vor 3 Tagen, il y a 2 jours, ayer, 明日"
+    same(found("date", text), [(part, None) for part in text.split(", ")])
     assert all(entity["details"] == {"relative": True} for entity in extracted(text)["entities"])
 
 
@@ -107,7 +107,8 @@ def test_amounts_follow_the_conventions_of_their_currency() -> None:
         "$1,234.56": "1234.56 USD", "12,50 €": "12.50 EUR", "1.234,56 EUR": "1234.56 EUR", "US$ 1.2M": "1200000 USD", "$3bn": "3000000000 USD",
         "5 Mio. €": "5000000 EUR", "1 234,56 €": "1234.56 EUR", "CHF 1'234.50": "1234.50 CHF", "₹1,23,456": "123456 INR", "1,200円": "1200 JPY",
         "3億円": "300000000 JPY", "100万元": "1000000 CNY", "5 dollars": "5 USD", "-$5.00": "-5.00 USD", "£3k": "3000 GBP", "R$ 10,00": "10.00 BRL",
-        "2,5 Millionen Euro": "2500000 EUR", "1 000 000 руб.": "1000000 RUB", "$1.5 million": "1500000 USD", "12.99€": "12.99 EUR", "1.234 €": "1234 EUR"}
+        "2,5 Millionen Euro": "2500000 EUR", "1 000 000 руб.": "1000000 RUB", "$1.5 million": "1500000 USD", "12.99€": "12.99 EUR",
+        "1.234 €": "1234 EUR"}
     for text, wanted in rows.items():
         same((text, only("amount", f"It costs {text} today")), (text, wanted))
     same(found("amount", "100 USD 200 EUR and EUR 5"), [("100 USD", "100 USD"), ("200 EUR", "200 EUR"), ("EUR 5", "5 EUR")])
@@ -120,12 +121,14 @@ def test_an_amount_whose_separator_could_be_decimal_is_flagged_with_both_reading
 
 
 def test_phone_numbers_are_told_from_ids_dates_and_order_numbers() -> None:
-    rows = {"+49 30 123456": "+4930123456", "+1 (555) 234-5678": "+15552345678", "+44 (0)20 7946 0958": "+442079460958", "(212) 555-0199": "+12125550199",
+    rows = {"+49 30 123456": "+4930123456", "+1 (555) 234-5678": "+15552345678", "+44 (0)20 7946 0958": "+442079460958",
+            "(212) 555-0199": "+12125550199",
             "01 23 45 67 89": "+33123456789", "03-1234-5678": "+81312345678", "0171/1234567": "01711234567", "tel: 5551234": "5551234",
             "Tel. 030 1234567 ext. 12": "0301234567", "电话：13812345678": "+8613812345678"}
     for text, wanted in rows.items():
         same((text, only("phone", f"x, {text} now")), (text, wanted))
-    same(found("phone", "Order 212-555-0199, 2024-05-01, 1234567890, 12:30:45, 10.0.0.1, invoice no. 0171/1234567, 2019-2024, 1 000 000, +999 12"), [])
+    same(found("phone", "Order 212-555-0199, 2024-05-01, 1234567890, 12:30:45, 10.0.0.1, invoice no. 0171/1234567, 2019-2024, 1 000 000, +999 12"),
+         [])
     same(only("phone", "030 1234567 ext. 12", country="DE"), "+49301234567")
 
 
@@ -154,7 +157,8 @@ def test_types_confidence_uniqueness_and_limit_are_the_clients() -> None:
     text = "a@example.org, A@example.org, a@example.org on 5 May and 2024-05-06"
     same({entity["type"] for entity in extracted(text, types=["date"])["entities"]}, {"date"})
     same([entity["value"] for entity in extracted(text, types=["date"], min_confidence=0.9)["entities"]], ["2024-05-06"])
-    same([(entity["value"], entity["count"]) for entity in extracted(text, types=["email"], unique=True)["entities"]], [("a@example.org", 2), ("A@example.org", 1)])
+    same([(entity["value"], entity["count"]) for entity in extracted(text, types=["email"], unique=True)["entities"]],
+         [("a@example.org", 2), ("A@example.org", 1)])
     cut = extracted(text, max_entities=1)
     same((len(cut["entities"]), cut["truncated"], cut["counts"]["email"]), (1, True, 3))
     assert "4 more" in cut["notes"][0], cut["notes"]
@@ -179,12 +183,13 @@ def test_a_windows_cut_never_splits_an_entity() -> None:
 
 
 def test_bad_bytes_are_told_and_empty_text_has_no_entities() -> None:
-    result = extracted(a_file("Prix : 5 € à caf\xe9@example.org\n".encode("utf-8") + b"\xe9 2024-05-01"))
+    result = extracted(a_file("Prix : 5 € à caf\xe9@example.org\n".encode() + b"\xe9 2024-05-01"))
     assert "1 bytes" in result["notes"][0], result["notes"]
     same(result["counts"]["date"], 1)
     same(extracted("")["entities"], [])
 
 
 def test_options_that_make_no_sense_are_refused_by_the_schema() -> None:
-    for options in ({"types": []}, {"types": ["name"]}, {"country": "de"}, {"date_order": "ymd"}, {"max_entities": 0}, {"min_confidence": 2}):
+    wrong: list[dict[str, Any]] = [{"types": []}, {"types": ["name"]}, {"country": "de"}, {"date_order": "ymd"}, {"max_entities": 0}, {"min_confidence": 2}]
+    for options in wrong:
         assert is_refused("extract-entities", {"text": "x", **options}), options

@@ -204,7 +204,8 @@ def test_what_is_no_log_is_refused_or_said() -> None:
     refuses(TOOL.InputError, lambda: triaged(" \n\n"), "empty")
     refuses(TOOL.InputError, lambda: triaged(a_file(b"\x89PNG\r\n\x1a\n" + bytes(400))), "not text")
     same(TOOL.InputError.retryable, False)
-    prose = "\n".join(" ".join(random.Random(n).choices("one two three four five six seven eight nine ten eleven twelve".split(), k=9 + n % 7)) for n in range(90))
+    words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+    prose = "\n".join(" ".join(random.Random(n).choices(words, k=9 + n % 7)) for n in range(90))
     assert any("may not be a log" in note for note in triaged(prose)["notes"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,10 @@ crack = measure(bridge); crack crack crack bridge bridge bridge.
 GERMAN = """Die Stadtwerke bauen am 3. Oktober ein neues Wasserwerk. Das Wasserwerk versorgt rund 40.000 Haushalte, d. h. den ganzen Norden der Stadt.
 Es hat geregnet. Nach Angaben von Dr. Weber kostet das Wasserwerk ca. 12,5 Mio. Euro. Die Stadtwerke rechnen mit einer Bauzeit von drei Jahren.
 Ein Hund bellte. Das neue Wasserwerk ersetzt zwei alte Werke, die seit 1962 Wasser in die Stadt liefern."""
-CHINESE = "港口大桥的东塔出现了裂缝。工程师在三月的检查中发现了大桥的裂缝。那天下着雨。如果不修复，大桥必须在冬天之前关闭。修复大桥的裂缝需要四百二十万欧元。有人喝了茶。"
-JAPANESE = "港の大橋の東塔に亀裂が見つかった。「大橋は危険だ。冬までに直す。」と技師は話した。その日は雨だった。大橋の亀裂の修理には四百万ユーロが必要だ。犬が鳴いた。"
+CHINESE = ("港口大桥的东塔出现了裂缝。工程师在三月的检查中发现了大桥的裂缝。那天下着雨。"
+           "如果不修复，大桥必须在冬天之前关闭。修复大桥的裂缝需要四百二十万欧元。有人喝了茶。")
+JAPANESE = ("港の大橋の東塔に亀裂が見つかった。「大橋は危険だ。冬までに直す。」と技師は話した。その日は雨だった。"
+            "大橋の亀裂の修理には四百万ユーロが必要だ。犬が鳴いた。")
 
 
 def summarised(text: str | Path, **options: Any) -> dict[str, Any]:
@@ -64,14 +67,15 @@ def split(text: str) -> list[str]:
 def a_book(chapters: int, seed: int) -> str:
     """Chapters of forty sentences: one in two says something about the chapter's own animal, the others are asides."""
     draw = random.Random(seed)
-    words = "river stone bread winter letter window engine garden signal harbour market number summer colour".split()
+    words = ["river", "stone", "bread", "winter", "letter", "window", "engine", "garden", "signal", "harbour", "market", "number", "summer", "colour"]
     parts = []
     for chapter in range(chapters):
         animal = draw.choice(["otter", "heron", "badger", "falcon"]) + str(chapter)
         body = []
         for number in range(40):
             one, two = draw.choice(words), draw.choice(words)
-            body.append(f"It was {one} number {number}." if number % 2 else f"The {animal} crosses the {one} and sleeps near the {two} of the valley {number}.")
+            aside = f"It was {one} number {number}."
+            body.append(aside if number % 2 else f"The {animal} crosses the {one} and sleeps near the {two} of the valley {number}.")
         parts.append(f"# Chapter {chapter}\n\n" + " ".join(body))
     return "\n\n".join(parts)
 
@@ -79,8 +83,10 @@ def a_book(chapters: int, seed: int) -> str:
 def test_abbreviations_initials_decimals_and_ordinals_do_not_end_a_sentence() -> None:
     same(split("Dr. Smith met Mr. J. R. Jones at 3.45 p.m. on Jan. 5. They saw the U.S. economy, i.e. growth of 3.5 percent. See Fig. 3. Done."),
          ["Dr. Smith met Mr. J. R. Jones at 3.45 p.m. on Jan. 5.", "They saw the U.S. economy, i.e. growth of 3.5 percent.", "See Fig. 3.", "Done."])
-    same(split("Der Vertrag wurde am 3. Oktober 1990 geschlossen, z. B. in Berlin. Er gilt bis zum 31. Dezember. Das kostet ca. 5.000,50 Euro bzw. mehr."),
-         ["Der Vertrag wurde am 3. Oktober 1990 geschlossen, z. B. in Berlin.", "Er gilt bis zum 31. Dezember.", "Das kostet ca. 5.000,50 Euro bzw. mehr."])
+    same(split("Der Vertrag wurde am 3. Oktober 1990 geschlossen, z. B. in Berlin. Er gilt bis zum 31. Dezember. "
+               "Das kostet ca. 5.000,50 Euro bzw. mehr."),
+         ["Der Vertrag wurde am 3. Oktober 1990 geschlossen, z. B. in Berlin.", "Er gilt bis zum 31. Dezember.",
+          "Das kostet ca. 5.000,50 Euro bzw. mehr."])
     same(split("El Sr. García llegó. ¿Qué pasa? ¡Nada! Это было в 1999 г. в Москве. Конец."),
          ["El Sr. García llegó.", "¿Qué pasa?", "¡Nada!", "Это было в 1999 г. в Москве.", "Конец."])
 
@@ -100,10 +106,11 @@ def test_chinese_and_japanese_sentences_end_at_their_own_marks() -> None:
 
 
 def test_headings_lists_and_wrapped_lines_are_understood_and_code_and_tables_left_out() -> None:
-    text = ("---\ntitle: x\n---\n# One\n\nA line that is wrapped by hand because it is too long for the page\ngoes on here.\n\n- First item. Two sentences.\n"
-            "- Second\n\n```python\nx = 1. Y = 2.\n```\n\n| a | b |\n|---|---|\n| 1. | 2 |\n\nTwo\n---\nEnd of **all** [things](http://x.y/z.html).\n")
+    text = ("---\ntitle: x\n---\n# One\n\nA line that is wrapped by hand because it is too long for the page\ngoes on here.\n\n"
+            "- First item. Two sentences.\n- Second\n\n```python\nx = 1. Y = 2.\n```\n\n| a | b |\n|---|---|\n| 1. | 2 |\n\nTwo\n---\nEnd of **all** [things](http://x.y/z.html).\n")
     units = list(SENTENCES.Reader().read([text]))
-    same([unit.text for unit in units], ["One", "A line that is wrapped by hand because it is too long for the page goes on here.", "First item.", "Two sentences.",
+    same([unit.text for unit in units], ["One", "A line that is wrapped by hand because it is too long for the page goes on here.", "First item.",
+                                         "Two sentences.",
                                          "Second", "Two", "End of all things."])
     same([unit.level for unit in units if isinstance(unit, SENTENCES.Heading)], [1, 2])
 
@@ -138,8 +145,9 @@ def test_other_languages_are_summarised_by_the_same_rules() -> None:
 
 
 def test_what_says_the_same_twice_is_chosen_once() -> None:
-    text = ("The council will close the northern swimming pool in autumn to save money. The council will close the northern swimming pool in autumn to save "
-            "some money. Parents of the swimming club protest against the decision of the council. The mayor wants to decide about the pool in May.")
+    text = ("The council will close the northern swimming pool in autumn to save money. "
+            "The council will close the northern swimming pool in autumn to save some money. "
+            "Parents of the swimming club protest against the decision of the council. The mayor wants to decide about the pool in May.")
     result = summarised(text, sentences=3)
     same(sum("close the northern" in sentence["text"] for sentence in result["sentences"]), 1)
 
@@ -173,14 +181,15 @@ def test_a_document_of_many_batches_is_summarised_in_bounded_parts() -> None:
 
 def test_text_without_sentences_is_refused_and_bad_bytes_are_told() -> None:
     for empty in ("", " \n", "```\ncode only.\n```\n", "---\n\n***\n", "A title only"):
-        refuses(TOOL.InputError, lambda text=empty: summarised(text))
+        refuses(TOOL.InputError, partial(summarised, empty))
     result = summarised(a_file("Le café est fermé. Le café ouvre lundi.".encode("latin-1")))
     assert "café" in result["summary"] and "3 bytes" in result["notes"][0], result["notes"]
     same(summarised(a_file("大橋が壊れた。修理は来年だ。".encode("shift_jis")), encoding="shift_jis")["language"], "ja")
 
 
 def test_stop_words_tell_the_language_and_nothing_is_told_when_they_do_not() -> None:
-    same([WORDS.language_of(text) for text in ("Le chat est sur la table et il dort dans la maison", "Los niños que están en la casa no son de aquí", "xyzzy plugh")],
+    same([WORDS.language_of(text) for text in ("Le chat est sur la table et il dort dans la maison", "Los niños que están en la casa no son de aquí",
+                                               "xyzzy plugh")],
          ["fr", "es", None])
 
 

@@ -131,10 +131,12 @@ def month_of(word: str, alone: bool) -> int | None:
 
 def named(text: str) -> Iterator[Entity]:
     """Dates with a month's name: 1 May 2024, May 1, 2024, 1. Mai, 1er mai 2024, 1 de mayo de 2024, May 2024."""
+    with_day: set[int] = set()         # where names of months with a day stand: `29 February 2023` is no day, and not February 2023 either
     for found in DAY_FIRST.finditer(text):
         year = found[3] or found[4] or found[5]
         month = month_of(found[2], alone=year is None)
         if month is not None:
+            with_day.add(found.start(2))
             yield from built(found, year, month, found[1])
     for found in MONTH_FIRST.finditer(text):
         month = month_of(found[1], alone=True)
@@ -142,7 +144,7 @@ def named(text: str) -> Iterator[Entity]:
             yield from built(found, found[3], month, found[2])
     for found in MONTH_YEAR.finditer(text):
         month = month_of(found[1], alone=True)
-        if month is not None and 1000 <= int(found[2]) <= 2999:
+        if month is not None and 1500 <= int(found[2]) <= 2199 and found.start(1) not in with_day:
             yield Entity("date", found.start(), found.end(), f"{int(found[2]):04d}-{month:02d}", 0.85)
 
 

@@ -233,7 +233,7 @@ class Findings:
         first = self.suspects[0] if self.suspects else None
         if first is not None and first[1] is not main.template:
             lead = main.onset - first[0]
-            when = f"{seconds(lead)} before it" if lead > 0 else "at the same time"
+            when = f"{seconds(lead)} before the largest error burst" if lead > 0 else "together with the largest error burst"
             said.insert(0, f"Look first at what began first: {self.name(first[1])} began at {self.at(first[0])}, {when} "
                            f"(line {first[1].first_line}).")
         return said

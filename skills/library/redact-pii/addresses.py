@@ -25,9 +25,9 @@ STREETS = tuple(re.compile(form, flags) for form, flags in (
      rf" ?(?:[\w.'’-]+ ){{0,4}}[\w.'’-]+,? (?:n[.º°]? ?|д\. ?)?\d{{1,4}}[A-Za-z]?\b(?:,? ?\d{{2}}-?\d{{3}}(?:-\d{{3}})? {PLACE})?", 0),
     (r"\b(?:P\.? ?O\.? ?Box|Postfach|Apartado|Casella Postale|Boîte Postale|BP) \d[\d ]{0,9}", re.IGNORECASE),
     (r"\b(?:GIR ?0AA|[A-PR-UWYZ]\d[A-HJKPSTUW\d]? ?\d[ABD-HJLNP-UW-Z]{2}|[A-PR-UWYZ][A-HK-Y]\d[ABEHMNPRV-Y\d]? ?\d[ABD-HJLNP-UW-Z]{2})\b", 0),
-    (r"〒?\d{3}-\d{4}\s?[\u4e00-\u9fff\u3040-\u30ff\d\-ー－丁目番地号]{3,40}"
-     r"|(?:東京都|北海道|(?:京都|大阪)府|[\u4e00-\u9fff]{2,3}県)"
-     r"[\u4e00-\u9fff\u3040-\u30ff]{1,12}[市区町村][\u4e00-\u9fff\u3040-\u30ff\d\-ー－]{1,30}", 0),
+    (r"(?<![\d-])(?:〒\s?)?\d{3}-\d{4}\s?[\u4e00-\u9fff][\u4e00-\u9fff\u3040-\u30ff\d\-ー－]{2,40}|〒\s?\d{3}-\d{4}"
+     r"|(?:東京都|北海道|(?:京都|大阪)府|[\u4e00-\u9fff]{2,3}県)[\u4e00-\u9fff\u3040-\u30ff]{1,12}[市区町村]"
+     r"[\u4e00-\u9fff\u3040-\u30ff\d\-ー－]{1,30}", 0),
     (r"(?:[\u4e00-\u9fff]{2,8}(?:省|自治区|市))?[\u4e00-\u9fff]{1,8}[市区县區縣][\u4e00-\u9fff]{1,12}(?:路|街|道|巷|弄|胡同)"
      r"\s?\d{1,5}\s?(?:号|號|弄)[\u4e00-\u9fff\d室楼樓单元栋]{0,14}", 0),
 ))
@@ -35,6 +35,7 @@ ADDRESS_LABEL = re.compile(r"(?:^|[\n,;|{(\"'\t])\s*[\"']?"
                            r"(?:(?:home|postal|mailing|street|billing|shipping|delivery|residential)[ _]?)?"
                            r"(?:address|anschrift|adresse|wohnort|dirección|direccion|domicilio|indirizzo|endereço|morada|adres|адрес|住所|地址|住址|주소)[\"']?"
                            r"\s*[:：=]\s*[\"']?([^\n\r\"|{}]{4,160})", re.IGNORECASE)
+NOT_AN_ADDRESS = re.compile(r"@|://|[()\[\]=_]")              # an e-mail address, a URL, or code
 
 
 def addresses(text: str) -> Iterator[Find]:
@@ -44,5 +45,5 @@ def addresses(text: str) -> Iterator[Find]:
             yield Find("address", found.start(), found.start() + len(found[0].rstrip(" ,.")), 0.75)
     for found in ADDRESS_LABEL.finditer(text):
         value = found[1].rstrip(" ,;.")
-        if "@" not in value and "://" not in value and not re.fullmatch(r"[\d.:a-fA-F/]+|0x\w+", value):
+        if not NOT_AN_ADDRESS.search(value) and not re.fullmatch(r"[\d.:a-fA-F/]+|0x\w+", value):
             yield Find("address", found.start(1), found.start(1) + len(value), 0.8)

@@ -48,7 +48,7 @@ cordialement|bien à vous|amicalement|saludos|atentamente|un abrazo|cordiali sal
 saluti|atenciosamente|abraço|abraços|groet|groeten|groetjes
 hälsningar|pozdrawiam|с уважением
 """
-SIGN_OFFS = tuple(SIGN_OFF_TEXT.strip().replace("\n", "|").split("|"))
+SIGN_OFFS = tuple(SIGN_OFF_TEXT.strip().replace("\n", "|").casefold().split("|"))
 SHORT_LINE = re.compile(r"^[ \t>]*([^\n]{3,45})\n(?:[ \t]*\r?\n)?[ \t>]*(?=[^\W\d_])", re.MULTILINE)
 SELF = re.compile(r"\b(?:my name is|i am called|this is (?=\w+ \w+ (?:from|calling|speaking))|mein Name ist|ich heiße|je m['’]appelle|mon nom est"
                   r"|me llamo|mi nombre es|mi chiamo"
@@ -123,12 +123,12 @@ def names(text: str) -> Iterator[Find]:
                 yield Find("name", found.start(group), found.end(group), 0.7)
     for sign in LABEL_SIGN.finditer(text):
         label = LABEL.search(text, max(0, sign.start() - LABEL_CHARACTERS), sign.start())
-        found = LABEL_VALUE.match(text, sign.end()) if label else None
-        if label is None or found is None:
+        after = LABEL_VALUE.match(text, sign.end()) if label else None
+        if label is None or after is None:
             continue
-        value = found[1].rstrip(" ._'")
+        value = after[1].rstrip(" ._'")
         if looks_like_name(value, strong=label[1] is not None):
-            yield Find("name", found.start(1), found.start(1) + len(value), 0.85 if label[1] else 0.7)
+            yield Find("name", after.start(1), after.start(1) + len(value), 0.85 if label[1] else 0.7)
 
 
 def signatures(text: str) -> Iterator[Find]:

@@ -1,0 +1,64 @@
+"""CPU time, memory and descendants of a process, read from /proc. Linux only: elsewhere the bench prints its figures without them.
+
+A process that ends while it is looked at counts as nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+PROC = Path("/proc")
+END_S_MAX = 5.0              # a worker whose server was killed ends by itself within this
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds of CPU that the process has used so far, all threads, children that it has waited for not counted."""
+    fields = _stat(pid)
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+
+
+def memory_bytes(pid: int) -> int:
+    """Resident memory."""
+    try:
+        return int((PROC / str(pid) / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def descendants(pid: int) -> list[int]:
+    """Children, their children and so on."""
+    children: dict[int, list[int]] = {}
+    for entry in PROC.iterdir() if PROC.is_dir() else ():
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    found = list(children.get(pid, ()))
+    for child in found:
+        found.extend(children.get(child, ()))
+    return found
+
+
+def ended(pids: list[int]) -> None:
+    """Return when all of `pids` have ended; those that do not by themselves are killed. Only for processes that this program started."""
+    until = time.monotonic() + END_S_MAX
+    while (left := [pid for pid in pids if _alive(pid)]) and time.monotonic() < until:
+        time.sleep(0.01)
+    for pid in left:
+        if _alive(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _stat(pid: int) -> list[str]:
+    """Fields of /proc/<pid>/stat from the state on: [0] state, [1] parent, [11] user ticks, [12] system ticks."""
+    try:
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _alive(pid: int) -> bool:
+    """True for a process that runs; one that ended and was not waited for does not."""
+    fields = _stat(pid)
+    return bool(fields) and fields[0] != "Z"
