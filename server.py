@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
+if sys.platform == "win32":
+    print("yardmaster: needs Linux or macOS: process groups, advisory locks and sync calls of Windows differ", file=sys.stderr)
+    sys.exit(2)
 if __name__ == "__main__" and sys.argv[1:2] == ["worker"]:
     # A worker is another program: it must not pay for, nor hold, anything of the router.
     os.environ["PYTHONPATH"] = str(ROOT)
-    os.execv(sys.executable, [sys.executable, "-m", "fleet", *sys.argv[2:]])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "fleet", *sys.argv[2:]])       # -P: a folder here that is called fleet is not ours
 
 import signal  # noqa: E402 - after the worker has left
 from contextlib import AbstractContextManager  # noqa: E402
@@ -105,24 +108,7 @@ def serve(options: Options) -> int:
     """Run the server until it is told to stop; the exit status."""
     clock = Clock()
     log = Log(clock, options.log_level)
-    config = ConfigFolder(options.settings.config, log)
-    embedded = EmbeddedWorker(options.settings, log, clock.monotonic)
-    gate = Gate(secrets_of(options, embedded.secret), options.loopback)
-    lock = DataLock(options.settings.data)
-    dispatcher = Dispatcher(Table(), gate)
-    try:
-        engine = Engine((options.host, options.port), dispatcher, clock, log, ssl_context=tls_of(options))
-    except OSError as error:
-        raise UsageError(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}") from error
-    dispatcher.house = house = build(options.settings, config, engine, embedded, clock, log)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: engine.post(house.leave))
-    house.open(options.url(engine.server_address[1]))
-    say(f"listening on {options.url(engine.server_address[1])}")
-    skills = house.library.current()
-    say(f"{len(skills.skills)} skills from {options.settings.skills}" + (f", {len(skills.broken)} broken" if skills.broken else ""))
-    say(f"data in {options.settings.data}, {len(house.store.jobs)} live jobs")
-    say(f"embedded worker with {options.settings.slots} slots" if options.settings.worker else "no embedded worker")
+    lock, engine, house = start(options, clock, log)
     try:
         engine.serve()
     except Fatal as error:
@@ -135,6 +121,35 @@ def serve(options: Options) -> int:
     return 0
 
 
+def start(options: Options, clock: Clock, log: Log) -> tuple[DataLock, Engine, House]:
+    """Take the folder and the port, recover, and say where it listens. What stands in the way is a UsageError, Locked or Damage."""
+    config = ConfigFolder(options.settings.config, log)
+    embedded = EmbeddedWorker(options.settings, log, clock.monotonic, lambda: config.current.server.grace_s)
+    gate = Gate(secrets_of(options, embedded.secret), options.loopback)
+    lock = DataLock(options.settings.data)
+    dispatcher = Dispatcher(Table(), gate)
+    try:
+        engine = Engine((options.host, options.port), dispatcher, clock, log, ssl_context=tls_of(options))
+    except OSError as error:
+        raise UsageError(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}") from error
+    try:
+        dispatcher.house = house = build(options.settings, config, engine, embedded, clock, log)
+    except OSError as error:
+        raise UsageError(f"cannot use {options.settings.data}: {error}") from error
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: engine.post(house.leave))
+    try:
+        house.open(options.url(engine.server_address[1]))
+    except (OSError, Fault) as error:
+        raise UsageError(f"cannot start on {options.settings.data}: {error}") from error
+    say(f"listening on {options.url(engine.server_address[1])}")
+    skills = house.library.current()
+    say(f"{len(skills.skills)} skills from {options.settings.skills}" + (f", {len(skills.broken)} broken" if skills.broken else ""))
+    say(f"data in {options.settings.data}, {len(house.store.jobs)} live jobs")
+    say(f"embedded worker with {options.settings.slots} slots" if options.settings.worker else "no embedded worker")
+    return lock, engine, house
+
+
 def say(line: str) -> None:
     """One line on stdout, at once."""
     print(line, flush=True)
@@ -144,6 +159,8 @@ def main(argv: list[str]) -> int:
     """Run the command that the arguments name; the exit status. What is wrong with a command, a file or a folder is one line and status 2."""
     try:
         options = parse(argv, ROOT)
+        if options.command in ("check", "route"):
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)      # their reader may be `head`
         if options.command == "check":
             return check(options)
         if options.command == "route":

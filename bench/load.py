@@ -26,7 +26,7 @@ PARTS = (50, 95, 99)         # percentiles that are kept
 
 
 class Plan(NamedTuple):
-    """What to send: `request` (as latin-1 text) over and over on `connections`, for `seconds` or until `count` replies, whichever is first.
+    """What to send: `request` (as latin-1 text) over and over on `connections`, for `seconds` or until there are `replies_max` replies.
 
     `keep` collects the jobs that the replies name.
     """
@@ -36,7 +36,7 @@ class Plan(NamedTuple):
     status: int
     connections: int
     seconds: float
-    count: int
+    replies_max: int
     keep: bool
 
 
@@ -64,7 +64,7 @@ class Connection:
     """One keep-alive connection with at most one request under way."""
 
     def __init__(self, port: int, request: bytes) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=STALL_S_MAX)
+        self.socket = socket.create_connection(("127.0.0.1", port))       # no timeout: with one, Python polls before each call
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._request = request
         self._received = b""
@@ -100,7 +100,7 @@ def drive(plan: Plan) -> Result:
     """Run the plan; ConnectionError or RuntimeError when a reply is not as wanted."""
     request, wanted = plan.request.encode("latin-1"), b"HTTP/1.1 %d " % plan.status
     selector = selectors.DefaultSelector()
-    connections = [Connection(plan.port, request) for _ in range(min(plan.connections, plan.count))]
+    connections = [Connection(plan.port, request) for _ in range(min(plan.connections, plan.replies_max))]
     for connection in connections:
         selector.register(connection.socket, selectors.EVENT_READ, connection)
     replies: list[bytes] = []
@@ -108,7 +108,7 @@ def drive(plan: Plan) -> Result:
     resting: deque[tuple[float, Connection]] = deque()
     refused = 0
     cpu_began, began = time.process_time(), time.monotonic()
-    until, left, waiting = began + plan.seconds, plan.count - len(connections), len(connections)
+    until, left, waiting = began + plan.seconds, plan.replies_max - len(connections), len(connections)
     for connection in connections:
         connection.send()
     while waiting:

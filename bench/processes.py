@@ -14,10 +14,11 @@ PROC = Path("/proc")
 END_S_MAX = 5.0              # a worker whose server was killed ends by itself within this
 
 
-def cpu_s(pid: int) -> float:
-    """Seconds of CPU that the process has used so far, all threads, children that it has waited for not counted."""
+def cpu_s(pid: int, ended_children: bool = False) -> float:
+    """Seconds of CPU that the process has used so far, all threads; on request with those of children that have ended."""
     fields = _stat(pid)
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+    ticks = sum(int(field) for field in fields[11:15 if ended_children else 13])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def memory_bytes(pid: int) -> int:
@@ -51,7 +52,7 @@ def ended(pids: list[int]) -> None:
 
 
 def _stat(pid: int) -> list[str]:
-    """Fields of /proc/<pid>/stat from the state on: [0] state, [1] parent, [11] user ticks, [12] system ticks."""
+    """Fields of /proc/<pid>/stat from the state on: [0] state, [1] parent, [11], [12] user and system ticks, [13], [14] those of ended children."""
     try:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -49,6 +49,8 @@ class Attempt:
             self.limits: dict[str, Any] = command.get("limits") or {}
             self.phases: dict[str, Any] | None = command.get("phases")
             self.input: Any = command.get("input")
+            if type(self.lease) is not str or type(self.attempt) is not int:
+                raise TypeError("lease or attempt")
             self._read_spec(command.get("spec") or command)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadCommand(f"this worker cannot read the command: {type(error).__name__}: {error}") from error

@@ -65,6 +65,7 @@ class Client:
         fields = f"Host: {named}{f':{parts.port}' if parts.port else ''}\r\nUser-Agent: yardmaster-worker\r\n"
         self._fields = fields + (f"Authorization: Bearer {secret}\r\n" if secret else "")
         self._connection: http.client.HTTPConnection | None = None
+        self._broken_off = False
 
     def call(self, method: str, target: str, body: bytes | None = None, timeout_s: float = 30.0) -> Reply:
         """Send a JSON message and read the whole answer. Raises Unreachable."""
@@ -106,13 +107,16 @@ class Client:
             connection.close()
 
     def abort(self) -> None:
-        """Called by another thread: whatever waits on the connection gets Unreachable now."""
+        """Called by another thread: what waits on the connection gets Unreachable now, and so does every request until `rearm`."""
+        self._broken_off = True
         connection = self._connection
         if connection and connection.sock:
-            try:
-                connection.sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return      # it was closed in between
+            with suppress(OSError):                                         # it was closed in between
+                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)   # the plain call: that of TLS would pull the rug from the reader
+
+    def rearm(self) -> None:
+        """Requests may go out again. Whoever calls `abort` for a reason looks at that reason again after this."""
+        self._broken_off = False
 
     def _head(self, method: str, target: str, length: int | None, kind: str) -> bytes:
         body = "" if length is None else f"Content-Type: {kind}\r\nContent-Length: {length}\r\n"
@@ -141,7 +145,7 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             self.close()
             # A kept connection may have been closed by the server just now. A timeout is no such thing: the server had its time.
-            if not kept or isinstance(error, TimeoutError):
+            if not kept or self._broken_off or isinstance(error, TimeoutError):
                 raise Unreachable(str(error) or type(error).__name__) from error
         try:
             return self._sent(method, head, timeout_s, pieces)
@@ -155,8 +159,8 @@ class Client:
             self._connection = make(self._host, self._port, timeout=CONNECT_S_MAX)
             self._connection.connect()                                      # sets TCP_NODELAY
         sock = self._connection.sock
-        if sock is None:
-            raise ConnectionError("the connection was aborted")
+        if sock is None or self._broken_off:
+            raise ConnectionAbortedError("broken off")
         sock.settimeout(timeout_s)
         sock.sendall(head)
         with suppress(BrokenPipeError, ConnectionResetError):               # a refusal may come before the body has gone out: read it

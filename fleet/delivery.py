@@ -15,7 +15,7 @@ from fleet.attempt import Attempt, problem
 from fleet.book import Book
 from fleet.client import Client, Reply, Unreachable
 from fleet.protocol import worth_retrying
-from fleet.talk import ANSWER_S_MAX, Conversation, Post, backoff_s
+from fleet.talk import ANSWER_S_MAX, Conversation, Post, backoff_s, pause_s
 from fleet.values import encoded
 from state.limits import BATCH_ITEMS_MAX, KIB
 from state.log import Log
@@ -87,10 +87,7 @@ class Delivery(Conversation):
                 wait_s, code = backoff_s(failures), str(why)
             else:
                 batch, code = self._settled(batch, reply)
-                wait_s = backoff_s(failures)
-                after_s = reply.retry_after_s()
-                if after_s is not None:
-                    wait_s = min(after_s, 60.0)
+                wait_s = pause_s(reply, failures)
             if batch:
                 if failures == 0:
                     self.log.warning("results_wait", count=len(batch), code=code)

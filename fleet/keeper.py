@@ -36,7 +36,7 @@ LINE_BYTES_MAX = 4 * MIB              # a spawn with its environment and argumen
 DESCRIPTORS_MAX = 4_096               # the keeper holds a handful; closing a million numbers one by one takes a tenth of a second
 ESCAPE_FD_FIRST = 64                  # received descriptors move above this, so that placing them never steps on another
 END_S_MAX = 3.0                       # what killing everything may take at the end; a process in the kernel's hands cannot be waited for
-OWNER = "YARDMASTER_ATTEMPT"          # in the environment of each process: whose it is, also after it left its session
+OWNER = "YARDMASTER_ATTEMPT"          # in the environment of each process, `<keeper>.<id>`: whose it is, also after it left its session
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 CANNOT_START = 126                    # exit code of a child that could not become what it should; the reason went through the pipe
 
@@ -176,7 +176,7 @@ class Keeper:
     def _kill_strays(self) -> None:
         """Kill adopted processes whose attempt has ended: they left its session, their parents are dead."""
         for pid in children():
-            if pid in self._leaders or session(pid) in self._leaders or owner(pid) in self._pids:
+            if pid in self._leaders or session(pid) in self._leaders or owner(pid, os.getpid()) in self._pids:
                 continue
             kill_group(pid)
             with suppress(ProcessLookupError, PermissionError):
@@ -217,15 +217,24 @@ def session(pid: int) -> int:
         return 0
 
 
-def owner(pid: int) -> int | None:
-    """The id in a process's own environment, None when it cannot be read."""
+def owner(pid: int, keeper: int) -> int | None:
+    """The id that this keeper gave a process or its ancestor, read from its environment; None when it is not this keeper's, or cannot be read."""
+    mark = b"%b=%d." % (OWNER.encode(), keeper)
     try:
         for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-            if entry.startswith(OWNER.encode() + b"="):
-                return int(entry.partition(b"=")[2])
+            if entry.startswith(mark):
+                return int(entry.removeprefix(mark))
     except (OSError, ValueError):
         return None
     return None
+
+
+def kill_owned(keeper: int) -> None:
+    """SIGKILL to every process that a dead keeper's environment mark is found in."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        if owner(int(entry.name), keeper) is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(int(entry.name), signal.SIGKILL)
 
 
 # -- In the child ----------------------------------------------------------------------------------------------------------------
@@ -242,18 +251,21 @@ def become(message: dict[str, Any], fds: list[int], tell: int) -> NoReturn:
             signal.signal(number, signal.SIG_DFL)
         tell = place(fds, message["targets"], tell)
         os.environ.clear()
-        os.environ.update(message["env"], **{OWNER: str(message["spawn"])})
+        os.environ.update(message["env"], **{OWNER: f"{os.getppid()}.{message['spawn']}"})
         os.chdir(message["cwd"])
         limit(message["limits"])
         if message["mode"] == "run":
             os.execvpe(message["argv"][0], message["argv"], os.environ)
         os.close(tell)
+        tell = -1
         runner_child.main(message["runner"])
         os._exit(0)
     except BaseException as error:
-        why = f"{error.strerror}: {error.filename or message['argv'][0]}" if isinstance(error, OSError) and error.strerror else repr(error)
-        with suppress(OSError):
-            os.write(tell, why.encode()[:1000])
+        named = getattr(error, "filename", None) or message.get("argv", [""])[0]
+        why = f"{error.strerror}: {named}" if isinstance(error, OSError) and error.strerror else repr(error)
+        with suppress(OSError):                     # a runner that has begun has nobody to tell but its stderr
+            os.write(tell if tell >= 0 else 2, why.encode()[:1000])
+    finally:
         os._exit(CANNOT_START)
 
 

@@ -20,9 +20,10 @@ from state.store import Store
 
 @dataclass(slots=True)
 class Live:
-    """What is known of a worker since this server started. Times are lease-clock seconds."""
+    """What is known of a worker process since this server started. Times are lease-clock seconds."""
 
     heard_at: float
+    boot: str = ""                           # of the process that said it
     seen: int | None = None                  # highest grant number that it says it has received; None: it does not count
     held: list[str] | None = None            # leases it says it has; None: it does not list them
     granted: int = 0                         # number of its newest grant
@@ -68,17 +69,24 @@ class Registry:
             if not newer_boot(boot, worker.boot):
                 raise WorkerSuperseded(f"worker {worker.id} was started again as {worker.boot}; {boot} is the older process",
                                        hint="give each worker process its own name")
-            replaced = Replaced(worker.boot, self.live.pop(worker.id, None))
-        self._note(beat)
+            replaced = Replaced(worker.boot, self._forget(worker.id, worker.boot, boot))
+        self._note(beat, boot or worker.boot)
         self._update(worker, beat, boot or worker.boot)
         self._revive(self._store.workers[worker.id], replaced is not None)
         return replaced
 
-    def _note(self, beat: Heartbeat) -> None:
+    def _forget(self, worker_id: str, old: str, new: str) -> Live | None:
+        """What the old process said, if it is known. After a commit that failed the facts may be of the new process already: those stay."""
+        live = self.live.get(worker_id)
+        if live is not None and live.boot != new:
+            del self.live[worker_id]
+        return live if live is not None and live.boot == old else None
+
+    def _note(self, beat: Heartbeat, boot: str) -> None:
         live = self.live.get(beat.worker)
         if live is None:
             live = self.live[beat.worker] = Live(self._clock.now())
-        live.heard_at = self._clock.now()
+        live.heard_at, live.boot = self._clock.now(), boot
         live.held, live.load, live.disk_free_mb, live.prefetch = beat.held, beat.load, beat.disk_free_mb, beat.prefetch
         if beat.seen is not None:
             live.seen = max(live.seen or 0, beat.seen)
@@ -94,18 +102,18 @@ class Registry:
             self._store.move_worker(worker.id, "new", "live", "first heartbeat", worker.id)
         elif worker.state in ("stale", "gone"):
             self._store.move_worker(worker.id, worker.state, "live", "heard again", worker.id)
-        elif worker.state == "drained" and restarted:
+        elif worker.state in ("draining", "drained") and restarted:
+            if worker.state == "draining":
+                self._store.move_worker(worker.id, "draining", "drained", "the process that was asked to drain has ended", worker.id)
             self._store.move_worker(worker.id, "drained", "live", "started again", worker.id)
 
     def polled(self, name: str, seen: int | None) -> Live:
         """A worker asked for commands: that is a sign of life too. Its live facts."""
         worker = self.worker(name)
         live = self.live.get(name)
-        if live is None or worker.state in ("stale", "gone", "drained"):
-            if live is None:
-                live = self.live[name] = Live(self._clock.now())
-            if worker.state in ("stale", "gone"):
-                self._revive(worker, False)
+        if live is None:
+            live = self.live[name] = Live(self._clock.now(), worker.boot)
+        self._revive(worker, False)
         live.heard_at = self._clock.now()
         if seen is not None:
             live.seen = max(live.seen or 0, seen)

@@ -109,6 +109,7 @@ class Runner:
         self.alive = True
         self._owner, self._selector, self._spawner, self._places = owner, spawner.selector, spawner, places
         self._verdict: tuple[Attempt, dict[str, Any] | None] | None = None
+        self._left = False                            # it said that it leaves, between calls
         self._pieces: list[bytes] = []
         self._lines = Lines()
         self._work = Path(tempfile.mkdtemp(prefix="r", dir=places.work))
@@ -223,6 +224,8 @@ class Runner:
                     self._owner.answered(self, attempt, text, None, int(took_us) / 1e6)
                 else:
                     self._owner.answered(self, attempt, None, text, int(took_us) / 1e6)
+            elif kind == b"X":
+                self._left = True
             elif self.outstanding:
                 head = self.outstanding[0]
                 if kind == b"E":
@@ -270,7 +273,7 @@ class Runner:
                 self._owner.gone(self, attempt, error)
             else:
                 self._owner.gone(self, None, None)
-        elif self.outstanding:
+        elif self.outstanding and not self._left:
             head = self.outstanding.popleft()
             self._tell(head, self._lines.end())
             self._owner.gone(self, head, death("runner_died", "the runner process", how, self._lines.tail_text()))

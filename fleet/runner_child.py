@@ -95,9 +95,20 @@ class Runner:
                 packet = spooled.read_bytes()
                 spooled.unlink()
             self._call(packet)
+            if not self._clean():
+                self._answers.write(b"X 0 \n")                      # the calls that lie ahead go to another runner
+                return
+
+    def _clean(self) -> bool:
+        """Make the work folder the current folder, and empty; False when the last call made that impossible."""
+        try:
             os.chdir(self._work)
             if os.listdir("."):
                 emptied(self._work)
+                return not os.listdir(".")
+        except OSError:
+            return False
+        return True
 
     def _call(self, packet: bytes) -> None:
         started_ns = time.perf_counter_ns()

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from fleet.keeper import kill_owned
 from state.log import Log
 
 HOME = str(Path(__file__).resolve().parent.parent)      # the folder, or the zipapp, that holds this program
@@ -115,6 +116,7 @@ class Spawner:
         self._control.close()
         self._keeper.wait()
         self._kill_known()
+        kill_owned(self._keeper.pid)
         lost, self._ended, self._unread = self._ended, {}, b""
         self._pids.clear()
         self._start()

@@ -2,6 +2,7 @@
 
 A function with a second parameter gets a `Step`: progress, log, chunk, artifact, phase. Lines on the pipe, in order:
     E <call> <event>     U <call> [sha256, file, bytes]     D <call> <microseconds> <output>     F <call> <microseconds> <error>
+    X 0                  the runner leaves by itself, between calls
 """
 
 from __future__ import annotations
@@ -185,7 +186,7 @@ class Step:
 
 
 def emptied(folder: Path) -> None:
-    """Remove all that a call left in its work folder; what cannot be removed is reported by the caller's next listing."""
+    """Remove all that a call left in its work folder. OSError, or something left, when it cannot be done."""
     for entry in os.scandir(folder):
         if entry.is_dir(follow_symlinks=False):
             shutil.rmtree(entry.path, ignore_errors=True)

@@ -20,7 +20,8 @@ WAIT_S = 25.0                         # a parked poll; under the 30 s after whic
 ANSWER_S_MAX = 15.0                   # beyond the park: what the server may take to answer
 HEARTBEAT_ANSWER_S_MAX = 10.0         # half of a lease less two beats; a beat that hangs must not cost the lease
 BACKOFF_S_FIRST, BACKOFF_S_MAX = 0.05, 2.0      # while the server is away: a restart is over in seconds, and its workers should be there
-SATURATED_S = 1.0                     # without a free place for so long, a poll is parked that can only bring cancels
+RETRY_AFTER_S_MAX = 60.0              # what a server may ask for; a longer wait would look like a worker that hangs
+SATURATED_S = 0.25                    # without a free place for so long, a poll is parked that can only bring cancels
 
 assert HEARTBEAT_ANSWER_S_MAX + HEARTBEAT_S < LEASE_S and WAIT_S < STALE_S
 
@@ -30,6 +31,14 @@ Post = Callable[..., None]
 def backoff_s(failures: int) -> float:
     """Random up to a bound that doubles: workers of one server must not come back in step."""
     return random.uniform(0.5, 1.0) * min(BACKOFF_S_MAX, BACKOFF_S_FIRST * 2.0 ** min(failures, 10))
+
+
+def pause_s(reply: Reply, failures: int) -> float:
+    """How long to wait after a refusal that may pass: what a 429 says; a server that is leaving or ill may be back before its Retry-After."""
+    said_s = reply.retry_after_s()
+    if said_s is None:
+        return backoff_s(failures)
+    return min(said_s, RETRY_AFTER_S_MAX if reply.status == 429 else BACKOFF_S_MAX)
 
 
 class Conversation:
@@ -97,10 +106,10 @@ class Heart(Conversation):
         try:
             reply = self.client.call("POST", "/heartbeat", body, HEARTBEAT_ANSWER_S_MAX)
         except Unreachable as why:
-            return self._failed("server_unreachable", str(why), None)
+            return self._failed("server_unreachable", str(why), backoff_s(self._failures + 1))
         said = reply.problem()
         if reply.status != 200:
-            return self._failed(self.refusal(reply, self._superseded), str(said.get("detail", "")), reply.retry_after_s())
+            return self._failed(self.refusal(reply, self._superseded), str(said.get("detail", "")), pause_s(reply, self._failures + 1))
         if self._failures or not self.book.registered.is_set():
             self.log.info("server_reached", worker=self.book.worker, boot=self.book.boot, after_failures=self._failures)
         self._failures = 0
@@ -112,11 +121,11 @@ class Heart(Conversation):
         self.post(self._cancelled, [str(lease) for lease in cancel] if isinstance(cancel, list) else [])
         return self.book.heartbeat_s
 
-    def _failed(self, code: str, detail: str, wait_s: float | None) -> float:
+    def _failed(self, code: str, detail: str, wait_s: float) -> float:
         if self._failures == 0:
             self.log.warning("heartbeat_failed", code=code, detail=detail)
         self._failures += 1
-        return min(self.book.heartbeat_s, backoff_s(self._failures) if wait_s is None else wait_s)
+        return min(self.book.heartbeat_s, wait_s)
 
 
 class Poller(Conversation):
@@ -167,7 +176,10 @@ class Poller(Conversation):
     def _poll(self, places: int) -> float:
         """One poll; seconds to wait before the next."""
         asked_at = time.monotonic()
+        self.client.rearm()
         self._full = places == 0
+        if self.over.is_set() or (self._full and self.book.places()):
+            return 0.0                              # what `end` or `room` would break off has changed before it could be
         try:
             reply = self.client.call("GET", self.book.query(places, WAIT_S), None, WAIT_S + ANSWER_S_MAX)
         except Unreachable:
@@ -203,7 +215,4 @@ class Poller(Conversation):
         if self._failures == 0:
             self.log.warning("poll_refused", code=code, status=reply.status)
         self._failures += 1
-        wait_s = reply.retry_after_s()
-        if wait_s is None:
-            wait_s = backoff_s(self._failures) if worth_retrying(reply.status) else self.book.poll_s
-        return min(wait_s, 60.0)
+        return pause_s(reply, self._failures) if worth_retrying(reply.status) else self.book.poll_s

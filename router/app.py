@@ -81,7 +81,7 @@ class House:
     sweep: Sweep
     embedded: EmbeddedWorker
     started_at: float = 0.0
-    _leaving: list[float] = field(default_factory=list)        # when it was asked to leave
+    _leaving: list[float] = field(default_factory=list)        # when it was asked to leave, then when it came to its end
     _tick_at: float = 0.0
     _timers: dict[str, tuple[float, Timer]] = field(default_factory=dict)
 
@@ -92,6 +92,10 @@ class House:
     def leaving(self) -> bool:
         """True once the server was asked to stop."""
         return bool(self._leaving)
+
+    def ending(self) -> bool:
+        """True in the last turn: who still waits is answered with what there is."""
+        return len(self._leaving) > 1
 
     # -- life -------------------------------------------------------------------------------------------------------------------------
 
@@ -134,8 +138,18 @@ class House:
         over = self.clock.monotonic() - self._leaving[0] > self.config().server.grace_s + KILL_AFTER_S
         if over:
             self.embedded.kill()
-        if over or self.embedded.ended():
-            self.engine.stop()
+        if (over or self.embedded.ended()) and not self.ending():
+            self._end()
+
+    def _end(self) -> None:
+        """Everybody who is parked gets an answer in this turn, which is the last."""
+        self._leaving.append(self.clock.monotonic())
+        for worker_id in self.dispatch.polling():
+            self.engine.wake(("poll", worker_id))
+        for job_id in self.store.jobs:
+            self.engine.wake(("job", job_id))
+            self.engine.wake(("events", job_id))
+        self.engine.stop()
 
     def close(self) -> None:
         """The loop has ended: put everything on the disk."""
@@ -219,13 +233,13 @@ def build(settings: Settings, config_folder: ConfigFolder, engine: Engine, embed
     lanes = Lanes(needs_of(definitions))
     dispatch = Dispatch(store, definitions, leases, registry, lanes, clock, lambda: house.config().fleet.stale_s,
                         lambda worker: engine.wake(("poll", worker)))
-    finish = Finish(store, definitions, leases, random.random)
+    finish = Finish(store, definitions, leases, random.random, clock.wall)
     control = Control(store, definitions, finish)
     due = Due()
     duties = Duties(store, control, finish, leases, registry, due, clock, dispatch.refresh)
     fleet = Fleet(store, registry, leases, dispatch, finish, duties, lambda: house.config().fleet, lambda: house.leaving())
-    submit = Submit(store, library, definitions, content, lambda: house.config(), lambda: house.leaving())
     census = Census()
+    submit = Submit(store, library, definitions, content, lambda: house.config(), census.live, lambda: house.leaving(), clock.wall)
     watch = Watch(lambda job_id: engine.wake(("events", job_id)))
     why = Why(store, dispatch, registry, leases, clock, lambda: _storage(files))
     sweep = Sweep(disk, settings.data, store, files.finished, library, definitions, log)

@@ -6,6 +6,7 @@ these files: they come from a file or an environment variable (`read_secret`).
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Callable
@@ -115,8 +116,8 @@ def _section(section: type, path: Path) -> Any:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path}: {error}") from error
     defaults = {f.name: getattr(section(), f.name) for f in fields(section)}
-    if section is Fleet and values.get("preset") in PRESETS:
-        values = {**PRESETS[values["preset"]], **values}
+    if section is Fleet:
+        values = {**PRESETS.get(str(values.get("preset")), {}), **values}
     for name, value in values.items():
         if name not in defaults:
             raise ConfigError(f"{path}: {name} is not a setting; there are {', '.join(defaults)}")
@@ -132,8 +133,8 @@ def _typed(path: Path, name: str, value: Any, default: Any) -> Any:
     wanted = (int, float) if isinstance(default, float) else type(default)
     if isinstance(value, bool) or not isinstance(value, wanted):
         raise ConfigError(f"{path}: {name} must be {'a number' if isinstance(default, int | float) else 'text'}")
-    if isinstance(default, int | float) and value < 0:
-        raise ConfigError(f"{path}: {name} must not be negative")
+    if isinstance(default, int | float) and not 0 <= value < math.inf:
+        raise ConfigError(f"{path}: {name} must be a number of 0 or more")
     return float(value) if isinstance(default, float) else value
 
 

@@ -9,13 +9,31 @@ Deleting checkpoint-<seq>.jsonl only makes a start slower: job files, worker fil
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from state.disk import Disk
-from state.journal import framed, line_at, previous_crc
-from state.records import encode, sealed, unsealed
+from state.engine import Key, KeyUse
+from state.journal import Damage, Journal, framed, line_at, previous_crc
+from state.log import Log
+from state.machine import JOB_ENDED
+from state.projection import Projection
+from state.records import Job, Worker, encode, sealed, unsealed
+from state.writer import Writer
+
+CHECKPOINT_BYTES = 64 << 20    # of journal since the last checkpoint; replaying so much takes about two seconds
+SLICE_RECORDS = 200            # of a checkpoint in one tick: about 2 ms
+SLICES_PENDING_MAX = 8         # handed to the writer and not yet written: a slow disk must not fill the memory
+RETRY_S = 10.0                 # after a checkpoint was given up
+
+
+class Tables(NamedTuple):
+    """The store's records, to read from."""
+
+    jobs: dict[str, Job]
+    workers: dict[str, Worker]
+    keys: dict[Key, KeyUse]
 
 
 class CheckpointFile:
@@ -50,13 +68,13 @@ def name_of(seq: int) -> str:
 
 
 def read_mark(disk: Disk, folder: Path) -> int:
-    """The seq that checkpoint.json names, 0 if there is none; ValueError if it is damaged."""
+    """The seq that checkpoint.json names, 0 if there is none; Damage if it is not as it was written."""
     try:
         document = unsealed(disk.read(folder / "checkpoint.json"))
     except FileNotFoundError:
         return 0
     if document is None:
-        raise ValueError("checkpoint.json does not have the checksum it was written with")
+        raise Damage("checkpoint.json", 1, "the file does not have the checksum it was written with")
     return int(document["seq"])
 
 
@@ -90,3 +108,138 @@ def remove_others(disk: Disk, folder: Path, seq: int) -> None:
         if name.startswith("checkpoint-") and name != name_of(seq):
             disk.remove(folder / name)
 
+
+
+class Checkpoints:
+    """Takes one checkpoint at a time, in slices: cut, records, wait until all files up to the cut are written, make all durable, mark, let go.
+
+    `cut` is the seq after which every first change of a record is journaled whole, `mark` that of the newest complete checkpoint. Whatever fails on
+    the way, the checkpoint is given up and the one before it stands. Where the sync of the files failed nobody can say which of them are on the
+    disk, and a second sync would not tell: there is no other checkpoint until a start has written them again from the journal.
+    """
+
+    def __init__(self, disk: Disk, folder: Path, journal: Journal, projection: Projection, writer: Writer, tables: Tables, log: Log) -> None:
+        self._disk, self._folder, self._journal, self._projection = disk, folder, journal, projection
+        self._writer, self._tables, self._log = writer, tables, log
+        self.mark = self.cut = 0
+        self._file: CheckpointFile | None = None
+        self._rest: list[str] = []
+        self._errors: list[Exception] = []             # of the one under way
+        self._finishing = False
+        self._pending = 0                              # slices
+        self._bytes = 0
+        self._retry_at = 0.0
+        self.stopped = ""                              # why there is no other checkpoint in this process
+
+    def recovered(self, mark: int) -> None:
+        """A start found this mark, and the journal is open: what the mark made needless goes, if a crash came before."""
+        self.mark = self.cut = mark
+        if mark:
+            self._let_go(mark)
+
+    def under_way(self) -> bool:
+        """True from `begin` until it is complete or given up."""
+        return self._file is not None
+
+    def begin(self) -> None:
+        """Cut here, unless one is under way. OSError: the journal refused to go on in a new segment."""
+        if self._file is not None or self.stopped:
+            return
+        self._journal.rotate()
+        self._file = CheckpointFile(self._journal.seq)
+        self.cut = self._journal.seq
+        self._rest = list(self._tables.jobs)
+        self._errors = []
+        self._bytes = 0
+        path = self._folder / "checkpoint.tmp"
+        self._write(lambda: self._disk.replace(path, b""))
+
+    def slice(self, now: float) -> bool:
+        """Begin one if it is due, or go on with it; True while there is more to do at once. OSError as `begin`."""
+        if self._file is None:
+            if now >= self._retry_at and not self.stopped and self._journal.bytes_since(self.mark) > max(CHECKPOINT_BYTES, self._bytes // 2):
+                self.begin()
+            return self._file is not None
+        if self._finishing or self._pending >= SLICES_PENDING_MAX:
+            return False
+        if self._errors:
+            self._give_up(now, self._errors[0])
+            return False
+        if self._rest:
+            ids, self._rest = self._rest[:SLICE_RECORDS], self._rest[SLICE_RECORDS:]
+            jobs = (self._tables.jobs.get(job_id) for job_id in ids)
+            self._append(self._file.lines(["job", job] for job in jobs if job is not None and job.state not in JOB_ENDED))
+            return True
+        if not self._projection.reached(self.cut):
+            self._projection.hand_over(now, at_once=True)
+            return False
+        self._finish(self._file, now)
+        return False
+
+    def _write(self, work: Callable[[], None]) -> None:
+        """Do a part of the file; what goes wrong is known to the parts that follow, before it is reported here."""
+        errors = self._errors
+
+        def noted() -> None:
+            try:
+                work()
+            except Exception as error:
+                errors.append(error)
+
+        def written(_: Exception | None) -> None:
+            self._pending -= 1
+        self._pending += 1
+        self._writer.hand(noted, written)
+
+    def _append(self, data: bytes) -> None:
+        self._bytes += len(data)
+        path = self._folder / "checkpoint.tmp"
+        self._write(lambda: self._disk.append(path, data))
+
+    def _finish(self, file: CheckpointFile, now: float) -> None:
+        workers = [["worker", worker] for worker in self._tables.workers.values()]
+        keys = [["key", [*key, *use]] for key, use in self._tables.keys.items()]
+        self._append(file.lines([*workers, *keys]) + file.end())
+        self._finishing = True
+        seq, folder, disk, errors = file.seq, self._folder, self._disk, self._errors
+
+        def finish() -> None:
+            if errors:
+                raise errors[0]
+            try:
+                disk.sync_all(folder)
+            except OSError as error:
+                self.stopped = f"the files could not be synced: {error}"
+                raise
+            disk.rename(folder / "checkpoint.tmp", folder / name_of(seq))
+            write_mark(disk, folder, seq)
+
+        def finished(error: Exception | None) -> None:
+            self._finishing = False
+            if error is not None:
+                self._give_up(now, error)
+                return
+            self._file = None
+            self.mark = seq
+            self._let_go(seq)
+        self._writer.hand(finish, finished)
+
+    def _let_go(self, seq: int) -> None:
+        """Remove what the mark makes needless; what stays because of an error is removed after the next one, or the next start."""
+        segments = self._journal.forget(seq)
+        disk, folder = self._disk, self._folder
+
+        def remove() -> None:
+            remove_others(disk, folder, seq)
+            for path in segments:
+                disk.remove(path)
+
+        def removed(error: Exception | None) -> None:
+            if error is not None:
+                self._log.warning("old_segments_stay", error=str(error))
+        self._writer.hand(remove, removed)
+
+    def _give_up(self, now: float, error: Exception) -> None:
+        self._file = None
+        self._retry_at = now + RETRY_S
+        self._log.warning("checkpoint_given_up", error=str(error))

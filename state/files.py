@@ -10,10 +10,11 @@ until a probe write succeeds; if the cut itself fails nobody knows what is on th
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import Any
 
-from state import checkpoints
+from state.checkpoints import Checkpoints, Tables, read_mark
 from state.clock import Clock, iso
 from state.disk import Disk
 from state.engine import Key, KeyUse, Recovered, Ticket, Unit
@@ -33,8 +34,6 @@ SEAL_AFTER_S = 0.1             # idle for so long, the journal gets its witness
 PROBE_EVERY_S = 1.0            # while writes are refused
 ROOM_EVERY_S = 1.0             # how often the free space is asked for
 LAG_S_MAX = 1.0                # files further behind than this slow new submissions down
-CHECKPOINT_BYTES = 64 << 20    # of journal since the last checkpoint; replaying so much takes about two seconds
-SLICE_RECORDS = 200            # of a checkpoint in one tick: about 2 ms
 EVICT_AFTER_S = 60.0           # an ended job stays in memory so long for whoever asks next
 EVICT_KEPT_MAX = 20_000        # and no more than so many of them
 AUDIT_LINES_MAX = 10_000
@@ -45,8 +44,11 @@ DISK_LOW_BYTES = 1 << 30       # nearly full: below 1 GB or 5%, whichever is les
 DISK_LOW_SHARE = 0.05
 
 
-class Fatal(Exception):
-    """The disk took a write back halfway and would not be cut: only a restart, which reads what is there, is safe."""
+class Fatal(BaseException):
+    """The disk took a write back halfway and would not be cut: only a restart, which reads what is there, is safe.
+
+    Not an `Exception`: whoever shields a turn from the mistakes of its parts must not shield it from this.
+    """
 
 
 class FileEngine:
@@ -60,41 +62,37 @@ class FileEngine:
         self._refused: str | None = None       # why commits are refused
         self._probe_at = 0.0
         self._committed_at = 0.0
-        self._checkpoint: checkpoints.CheckpointFile | None = None
-        self._checkpoint_rest: list[str] = []
-        self._checkpoint_waits: set[str] = set()
-        self._checkpoint_busy = False
-        self._checkpoint_bytes = 0
-        self._mark = 0                         # seq of the last complete checkpoint
-        self._image_after = 0                  # records at or below this seq are journaled whole next time
         self._preparing = False
         self._room: tuple[int, int] | None = None
         self._room_asked_at = -ROOM_EVERY_S
-        self._ended: list[tuple[float, str]] = []
+        self._ended: dict[str, float] = {}     # ended jobs whose file is in place, and since when, oldest first
         self._audited = 0
 
-    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse]) -> None:
-        """The store's tables, to read from."""
-        self._jobs, self._workers, self._keys = jobs, workers, keys
-        self._projection = Projection(self._disk, self._folder, self.finished, self._writer, jobs.get, workers.get)
+    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse], unsettled: Callable[[], bool]) -> None:
+        """The store's tables, to read from while not `unsettled()`."""
+        self._jobs, self._unsettled = jobs, unsettled
+        self._projection = Projection(self._disk, self._folder, self.finished, self._writer, jobs.get, workers.get, self._done)
+        tables = Tables(jobs, workers, keys)
+        self._checkpoints = Checkpoints(self._disk, self._folder, self._journal, self._projection, self._writer, tables, self._log)
 
     # -- start --------------------------------------------------------------------------------------------------------------------
 
     def recover(self) -> Recovered:
         """Read what is there, cut what was never acknowledged, begin a new segment."""
         self._disk.make_folder(self._folder)
-        self._mark = checkpoints.read_mark(self._disk, self._folder)
-        found = recover(self._disk, self._folder, self._journal, self.finished, self._mark)
-        self._image_after = self._mark
+        mark = read_mark(self._disk, self._folder)
+        found = recover(self._disk, self._folder, self._journal, self.finished, mark)
+        self.finished.adopt()
         self._projection.adopt(found.live_files)
         now = self._clock.monotonic()
-        for job_id in found.behind:
-            self._projection.changed(job_id, now)
-        for worker_id in found.workers_behind:
-            self._projection.worker_changed(worker_id, now)
+        for job_id in sorted(found.behind):
+            self._projection.changed(job_id, mark + 1, now)
+        for worker_id in sorted(found.workers_behind):
+            self._projection.worker_changed(worker_id, mark + 1, now)
         for job_id, event in found.events:
             self._projection.happened(job_id, event)
         self._journal.open()
+        self._checkpoints.recovered(mark)
         self._audited = len(self._disk.read(self._folder / "audit.jsonl").splitlines()) if self._disk.exists(self._folder / "audit.jsonl") else 0
         return Recovered(found.jobs, found.workers, found.keys, self._journal.seq, found.newest_id)
 
@@ -102,14 +100,14 @@ class FileEngine:
 
     def needs_image(self, job: Job) -> bool:
         """The first change after a checkpoint is journaled whole, so recovery never needs a file written later."""
-        return job.seq <= self._image_after
+        return job.seq <= self._checkpoints.cut
 
     def commit(self, units: list[Unit]) -> Ticket:
         """One write and one sync for all units of the turn."""
         if self._refused is not None:
             return Ticket(fault=self._unavailable())
         base = self._journal.seq
-        payloads = [encode({"seq": u.seq, "at": u.at, "base": base, "changes": u.changes}) for u in units]
+        payloads = [b'{"seq":%d,"at":%r,"base":%d,"changes":%b}' % (u.seq, u.at, base, u.encoded) for u in units]
         try:
             self._journal.commit(payloads, units[0].seq)
         except OSError as error:
@@ -117,9 +115,9 @@ class FileEngine:
         now = self._committed_at = self._clock.monotonic()
         for unit in units:
             for job_id in unit.jobs:
-                self._projection.changed(job_id, now)
+                self._projection.changed(job_id, unit.seq, now)
             for worker_id in unit.workers:
-                self._projection.worker_changed(worker_id, now)
+                self._projection.worker_changed(worker_id, unit.seq, now)
             for job_id, event in unit.events:
                 self._projection.happened(job_id, event)
         return Ticket()
@@ -149,7 +147,12 @@ class FileEngine:
     # -- housekeeping ---------------------------------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> float:
-        """Probe, seal, files, checkpoint slice, spare segment, free space, retention; seconds until more is due."""
+        """Probe, seal, files, checkpoint slice, spare segment, free space, retention; seconds until more is due.
+
+        In the middle of a turn nothing is done: a file must not show what may yet be undone.
+        """
+        if self._unsettled():
+            return 0.0
         if self._refused is not None:
             if now >= self._probe_at:
                 self._probe_at = now + PROBE_EVERY_S
@@ -160,29 +163,33 @@ class FileEngine:
             except OSError as error:
                 self._failed(error)
         self._projection.hand_over(now)
-        self._collect_ended(now)
         self._ask_room(now)
         self._prepare()
         self.retention.tick(now, self._skip_retention)
         if self._checkpoint_slice(now):
             return 0.0
-        idle = self._projection.idle() and self._checkpoint is None and now - self._committed_at > SEAL_AFTER_S
+        idle = self._projection.idle() and not self._checkpoints.under_way() and now - self._committed_at > SEAL_AFTER_S
         return IDLE_TICK_S if idle else BUSY_TICK_S
 
-    def _collect_ended(self, now: float) -> None:
-        while self._projection.ended:
-            job_id, size = self._projection.ended.popleft()
-            self._ended.append((now, job_id))
-            self.retention.added(job_id, size)
+    def _done(self, job_id: str, size: int) -> None:
+        self._ended.pop(job_id, None)
+        self._ended[job_id] = self._clock.monotonic()
+        self.retention.added(job_id, size)
 
     def evictable(self, now: float) -> list[str]:
         """Ended a minute ago, or more of them than are kept."""
-        over = max(0, len(self._ended) - EVICT_KEPT_MAX)
-        count = over
-        while count < len(self._ended) and self._ended[count][0] + EVICT_AFTER_S <= now:
-            count += 1
-        gone, self._ended = self._ended[:count], self._ended[count:]
-        return [job_id for _, job_id in gone]
+        over = len(self._ended) - EVICT_KEPT_MAX
+        found: list[str] = []
+        for job_id, since in list(self._ended.items()):
+            if over <= 0 and since + EVICT_AFTER_S > now:
+                break
+            over -= 1
+            job = self._jobs.get(job_id)
+            if job is not None and (job.seq > self._journal.seq or (job.state in JOB_ENDED and not self._projection.behind(job_id))):
+                found.append(job_id)
+            else:
+                del self._ended[job_id]        # gone, or live again, or to be named again when its file has followed
+        return found
 
     def _skip_retention(self, job_id: str) -> bool:
         job = self._jobs.get(job_id)
@@ -211,65 +218,20 @@ class FileEngine:
         if error is not None:
             self._log.warning("housekeeping_failed", error=str(error))
 
-    # -- checkpoints ------------------------------------------------------------------------------------------------------------------
-
     def checkpoint(self) -> None:
-        """Begin one now unless one is under way. From here on every first change is journaled whole."""
-        if self._checkpoint is None and not self._checkpoint_busy:
-            self._checkpoint = checkpoints.CheckpointFile(self._journal.seq)
-            self._image_after = self._journal.seq
-            self._checkpoint_rest = list(self._jobs)
-            self._checkpoint_waits = self._projection.waiting()
-            self._checkpoint_bytes = 0
-            path = self._folder / "checkpoint.tmp"
-            self._writer.hand(lambda: self._disk.replace(path, b""), self._note_error)
+        """Begin one now, unless one is under way or memory holds what is not committed. From here on every first change is journaled whole."""
+        if self._refused is None and not self._unsettled():
+            try:
+                self._checkpoints.begin()
+            except OSError as error:
+                self._failed(error)
 
     def _checkpoint_slice(self, now: float) -> bool:
-        """Write some records; True while there are more."""
-        if self._checkpoint is None:
-            if not self._checkpoint_busy and self._journal.bytes_since(self._mark) > max(CHECKPOINT_BYTES, self._checkpoint_bytes // 2):
-                self.checkpoint()
+        try:
+            return self._refused is None and self._checkpoints.slice(now)
+        except OSError as error:
+            self._failed(error)
             return False
-        if self._checkpoint_busy:
-            return False
-        ids, self._checkpoint_rest = self._checkpoint_rest[:SLICE_RECORDS], self._checkpoint_rest[SLICE_RECORDS:]
-        values: list[Any] = [["job", job] for i in ids if (job := self._jobs.get(i)) is not None and job.state not in JOB_ENDED]
-        self._append_checkpoint(self._checkpoint.lines(values))
-        if self._checkpoint_rest:
-            return True
-        if self._checkpoint_waits:
-            self._projection.hand_over(now, at_once=True)
-            self._checkpoint_waits &= self._projection.waiting()
-        if self._checkpoint_waits or not self._projection.idle():
-            return False
-        self._finish_checkpoint(self._checkpoint)
-        return False
-
-    def _append_checkpoint(self, data: bytes) -> None:
-        self._checkpoint_bytes += len(data)
-        path = self._folder / "checkpoint.tmp"
-        self._writer.hand(lambda: self._disk.append(path, data), self._note_error)
-
-    def _finish_checkpoint(self, file: checkpoints.CheckpointFile) -> None:
-        workers = [["worker", worker] for worker in self._workers.values()]
-        keys = [["key", [*key, *use]] for key, use in self._keys.items()]
-        self._append_checkpoint(file.lines([*workers, *keys]) + file.end())
-        self._checkpoint_busy = True
-        seq, folder, disk = file.seq, self._folder, self._disk
-
-        def finish() -> None:
-            disk.sync_all(folder)
-            disk.rename(folder / "checkpoint.tmp", folder / checkpoints.name_of(seq))
-            checkpoints.write_mark(disk, folder, seq)
-            checkpoints.remove_others(disk, folder, seq)
-            self._journal.forget(seq)
-
-        def finished(error: Exception | None) -> None:
-            self._checkpoint_busy, self._checkpoint = False, None
-            if error is None:
-                self._mark = seq
-            self._note_error(error)
-        self._writer.hand(finish, finished)
 
     # -- reading ------------------------------------------------------------------------------------------------------------------------
 
@@ -315,8 +277,9 @@ class FileEngine:
     def status(self, now: float) -> dict[str, Any]:
         """What an operator asks first."""
         return {
-            "engine": "files", "seq": self._journal.seq, "checkpoint_seq": self._mark,
-            "journal_bytes_since_checkpoint": self._journal.bytes_since(self._mark),
+            "engine": "files", "seq": self._journal.seq,
+            "checkpoint_seq": self._checkpoints.mark, "checkpoints_stopped": self._checkpoints.stopped or None,
+            "journal_bytes_since_checkpoint": self._journal.bytes_since(self._checkpoints.mark),
             "projection_lag_s": round(self._projection.lag_s(now), 3), "projection_failures": self._projection.failures,
             "free_bytes": None if self._room is None else self._room[0], "refused": self._refused, "illegal_moves": self._audited,
         }
@@ -324,12 +287,17 @@ class FileEngine:
     def close(self) -> None:
         """Write every file, a checkpoint and the seal, in bounded time; what is left over only makes the next start slower."""
         self._writer.close()
-        started = self._clock.monotonic()
-        if self._refused is not None:
-            return
-        while not self._projection.idle() and self._clock.monotonic() - started < CLOSE_S_MAX:
-            self._projection.hand_over(self._clock.monotonic(), at_once=True)
-        self.checkpoint()
-        while self._checkpoint is not None and self._clock.monotonic() - started < CLOSE_S_MAX:
-            self._checkpoint_slice(self._clock.monotonic())
-        self._journal.close()
+        if self._refused is None and not self._unsettled():
+            try:
+                self._journal.rotate(small=True)
+                self._close_files(self._clock.monotonic())
+                self._journal.close()
+            except OSError as error:
+                self._log.error("close_failed", error=str(error))
+
+    def _close_files(self, started: float) -> None:
+        """Until all is written, the disk refuses, or time is up. The writer works in this thread now."""
+        failures = self._projection.failures
+        self._checkpoints.begin()
+        while self._checkpoints.under_way() and self._projection.failures == failures and self._clock.monotonic() - started < CLOSE_S_MAX:
+            self._checkpoints.slice(inf)           # waiting for a better moment is over

@@ -2,7 +2,8 @@
 
     data/jobs/done/2026-01-31/<id>.json      data/jobs/done/2026-01-31/index.jsonl     .../trimmed (bytes of the index whose files are gone)
 
-Rows are appended as jobs end, so the index is ordered by ending, not by id; a job that was retried has two rows and the later one counts.
+Rows are appended as files are written, so the index is ordered by neither id nor end. A job that was retried, or written again after a restart,
+has several rows and the last one counts; a row that was torn by a failed append or a power cut is passed over, it was written again.
 Everything here blocks: it runs on helper threads and the writer, never on the loop.
 """
 
@@ -16,11 +17,12 @@ from typing import Any, NamedTuple
 
 from state.disk import Disk
 from state.errors import DocumentDamaged
-from state.ids import day_of
+from state.ids import created_ms, day_of, first_id
 from state.records import Job, encode, job_from_document, unsealed
 
 BLOCK_BYTES = 256 * 1024          # of an index, read backwards
-ROWS_BYTES_MAX = 64 << 20         # read for one page of a list; a deeper page continues from its cursor
+PAGE_ROWS_MAX = 100_000           # looked at for one page of a list, about half a second; a deeper page continues from its cursor
+TRIM_ROW_BYTES = 4096             # of an index are read for each row that may be removed: ten times a usual row
 TASK_SHOWN_CHARACTERS = 120
 
 
@@ -39,13 +41,26 @@ class Row(NamedTuple):
     definition: str
     artifacts: list[str]
     keys: list[list[Any]]
+    newest_ms: int                # no job of a row up to and with this one has an id of a later millisecond
 
 
-def row_of(job: Job, size: int) -> bytes:
-    """The index row of an ended job whose file has `size` bytes."""
-    row = Row(job.id, job.state, job.skill, job.version, job.task[:TASK_SHOWN_CHARACTERS], job.priority, job.created_at, job.finished_at, size,
-              job.definition, artifacts_in(job), [list(k) for k in job.keys])
-    return encode(row) + b"\n"
+class Trimmed(NamedTuple):
+    """What a slice of retention did to a day."""
+
+    jobs: int
+    bytes: int
+    empty: bool                   # nothing of the day is left
+    next_at: float                # wall time at which its oldest row ended, if that is too young; 0.0 if not
+
+
+def row_at(line: bytes) -> Row | None:
+    """The row of a line of an index, None if it is not a whole one."""
+    if not line.endswith(b"]"):
+        return None
+    try:
+        return Row(*json.loads(line))
+    except (ValueError, TypeError):
+        return None
 
 
 def artifacts_in(job: Job) -> list[str]:
@@ -65,11 +80,12 @@ def artifacts_in(job: Job) -> list[str]:
 
 
 class Finished:
-    """The done folder. `disk` does the calls; nothing is cached but the per-day figures that retention needs."""
+    """The done folder. `disk` does the calls; of each day's index only the newest moment is remembered."""
 
     def __init__(self, disk: Disk, folder: Path) -> None:
         self._disk = disk
         self._folder = folder
+        self._newest_ms: dict[str, int] = {}
 
     def path(self, job_id: str) -> Path:
         """Where the file of a finished job is."""
@@ -99,62 +115,97 @@ class Finished:
                                   hint="restore the file from a backup, or remove it")
         return job_from_document(document)
 
+    # -- rows -------------------------------------------------------------------------------------------------------------------------
+
+    def adopt(self) -> None:
+        """At the start, before the first `row`: learn how far the indexes have come."""
+        for day in self.days():
+            last = next(self._rows_backwards(day, ""), None)
+            self._newest_ms[day] = last.newest_ms if last is not None else 0
+
+    def row(self, job: Job, size: int) -> bytes:
+        """The next row of its day's index, for an ended job whose file has `size` bytes."""
+        day = day_of(job.id)
+        newest_ms = self._newest_ms[day] = max(self._newest_ms.get(day, 0), created_ms(job.id), int(job.finished_at * 1000))
+        return encode(Row(job.id, job.state, job.skill, job.version, job.task[:TASK_SHOWN_CHARACTERS], job.priority, job.created_at,
+                          job.finished_at, size, job.definition, artifacts_in(job), [list(k) for k in job.keys], newest_ms))
+
     def page(self, before: str, limit: int, wanted: Callable[[Row], bool], skip: Callable[[str], bool]) -> tuple[list[Row], str | None]:
         """Up to `limit` rows with id < `before` (empty: all), greatest first, and the id to go on from (None: no more).
 
-        A row further up in an index ended earlier, and a job is created before it ends: once rows that ended before the
-        candidates were created come up, no unread row can be newer than they are.
+        Rows further up are of jobs with ids up to `newest_ms`: once that is below what was found, no unread row can be newer. A page that has
+        looked at too many rows ends there too, with what is certain.
         """
         seen: set[str] = set()
-        kept: list[Row] = []
-        newest: list[float] = []          # heap of the `limit` latest creation times among `kept`
-        read = 0
+        kept: list[tuple[str, Row]] = []          # heap of the `limit` greatest
         for day in reversed([d for d in self.days() if not before or d <= day_of(before)]):
-            for data in self._rows_backwards(day):
-                read += len(data)
-                row = Row(*json.loads(data))
-                if len(newest) == limit and newest[0] >= row.finished_at:
+            for row in self._rows_backwards(day, before):
+                if len(kept) == limit and created_ms(kept[0][0]) > row.newest_ms:
                     break
-                if row.id not in seen and (not before or row.id < before):
+                if len(seen) >= PAGE_ROWS_MAX and (not before or row.newest_ms + 1 < created_ms(before)):
+                    return _newest(kept, limit, first_id(row.newest_ms + 1))
+                if row.id not in seen:
                     seen.add(row.id)
                     if wanted(row) and not skip(row.id):
-                        kept.append(row)
-                        (heapq.heappush if len(newest) < limit else heapq.heappushpop)(newest, row.created_at)
-                if read > ROWS_BYTES_MAX:
-                    return _newest(kept, limit, min(seen, default=None))
-            if len(newest) == limit:
+                        (heapq.heappush if len(kept) < limit else heapq.heappushpop)(kept, (row.id, row))
+            if len(kept) == limit:
                 break
-        return _newest(kept, limit, None)
+        return _newest(kept, limit, "")
 
-    def _rows_backwards(self, day: str) -> Iterator[bytes]:
+    def _rows_backwards(self, day: str, before: str) -> Iterator[Row]:
+        """Rows with id < `before` (empty: all), last first. Retention may remove the day meanwhile."""
         path = self.index(day)
         end = self._disk.size(path)
         start = self._trimmed(day)
         rest = b""
+        limit = b'["%s' % before.encode()
         while end > start:
             size = min(BLOCK_BYTES, end - start)
             end -= size
-            lines = (self._disk.read_at(path, end, size) + rest).split(b"\n")
+            try:
+                lines = (self._disk.read_at(path, end, size) + rest).split(b"\n")
+            except FileNotFoundError:
+                return
             rest = lines[0]
-            for line in reversed(lines[1:]):
-                if line.endswith(b"]"):
-                    yield line
-        if rest.endswith(b"]"):
-            yield rest
+            for line in reversed(lines[1:] if end > start else lines):
+                row = row_at(line) if not before or line < limit else None
+                if row is not None:
+                    yield row
 
     def rows(self, day: str, start: int = 0, size: int = -1) -> Iterator[Row]:
         """The rows of a day in the order they were written."""
         for line in self._disk.read_at(self.index(day), start, size).split(b"\n"):
-            if line.endswith(b"]"):
-                yield Row(*json.loads(line))
+            row = row_at(line)
+            if row is not None:
+                yield row
 
-    def figures(self, day: str) -> tuple[int, int]:
-        """(jobs, bytes) that a day keeps."""
-        count = total = 0
+    def keyed(self, day: str) -> Iterator[Row]:
+        """The rows of a day whose jobs have idempotency keys. Only those are parsed."""
         if self._disk.exists(self.index(day)):
-            for row in self.rows(day, self._trimmed(day)):
-                count, total = count + 1, total + row.bytes
-        return count, total
+            for line in self._disk.read(self.index(day)).split(b"\n"):
+                row = None if line.rpartition(b",")[0].endswith(b",[]") else row_at(line)
+                if row is not None:
+                    yield row
+
+    # -- retention --------------------------------------------------------------------------------------------------------------------
+
+    def figures(self, day: str) -> Iterator[tuple[int, int]]:
+        """(jobs, bytes) that a day keeps, counted block by block: the last pair counts. A job with several rows counts once, as its last row says.
+
+        Rows that are appended meanwhile are counted too.
+        """
+        at = self._trimmed(day)
+        sizes: dict[str, int] = {}
+        total = 0
+        rest = b""
+        while at < self._disk.size(self.index(day)):
+            data = self._disk.read_at(self.index(day), at, BLOCK_BYTES)
+            at += len(data)
+            *lines, rest = (rest + data).split(b"\n")
+            for row in filter(None, map(row_at, lines)):
+                total += row.bytes - sizes.get(row.id, 0)
+                sizes[row.id] = row.bytes
+            yield len(sizes), total
 
     def _trimmed(self, day: str) -> int:
         try:
@@ -162,34 +213,50 @@ class Finished:
         except (FileNotFoundError, ValueError):
             return 0
 
-    def trim(self, day: str, most: int, also: Callable[[str], Path], skip: Callable[[str], bool]) -> tuple[int, int]:
-        """Remove the files of up to `most` oldest rows of a day, and its folder when none is left; (jobs, bytes) removed.
+    def trim(self, day: str, most: int, ended_before: float, also: Callable[[str], Path], skip: Callable[[str], bool]) -> Trimmed:
+        """Remove the files of up to `most` oldest rows of a day that ended before a wall time, and its folder when none is left.
 
-        `also` gives the path of the job's events; a job that is live again (retried) is left alone.
+        `also` gives the path of the job's events. A row that is not its job's last one takes nothing with it; a job that is live again is left alone.
         """
-        start = self._trimmed(day)
-        data = self._disk.read_at(self.index(day), start, most * 4096)
-        taken = count = freed = 0
-        for line in data.split(b"\n")[:-1][:most]:
+        start, end = self._trimmed(day), self._disk.size(self.index(day))
+        data = self._disk.read_at(self.index(day), start, most * TRIM_ROW_BYTES) if start < end else b""
+        lines = data.split(b"\n")
+        if start + len(data) < end and len(lines) > 1:
+            lines.pop()                                # the rest of it was not read
+        taken = jobs = freed = 0
+        next_at = 0.0
+        for line in lines[:most]:
+            row = row_at(line)
+            if row is not None and row.finished_at > ended_before:
+                next_at = row.finished_at
+                break
             taken += len(line) + 1
-            if line.endswith(b"]"):
-                row = Row(*json.loads(line))
-                count, freed = count + 1, freed + row.bytes
-                if not skip(row.id):
-                    self._disk.remove(self._folder / day / f"{row.id}.json")
-                    self._disk.remove(also(row.id))
-        if start + taken >= self._disk.size(self.index(day)):
-            for name in self._disk.names(self._folder / day):
-                if not skip(name.removesuffix(".json")):
-                    self._disk.remove(self._folder / day / name)
+            path = self._folder / day / f"{row.id}.json" if row is not None else None
+            if row is not None and path is not None and not skip(row.id) and self._disk.size(path) == row.bytes:
+                self._disk.remove(path)
+                self._disk.remove(also(row.id))
+                jobs, freed = jobs + 1, freed + row.bytes
+        if next_at == 0.0 and start + taken >= end:
+            self._remove_day(day, also, skip)
+            return Trimmed(jobs, freed, True, 0.0)
+        self._disk.replace(self._folder / day / "trimmed", b"%d" % (start + taken))
+        return Trimmed(jobs, freed, False, next_at)
+
+    def _remove_day(self, day: str, also: Callable[[str], Path], skip: Callable[[str], bool]) -> None:
+        """What no row names goes too. A job that is live again keeps its file until it has ended once more, and the folder with it."""
+        for name in self.names(day):
+            job_id = name.removesuffix(".json")
+            if not skip(job_id):
+                self._disk.remove(self._folder / day / name)
+                if name != job_id:
+                    self._disk.remove(also(job_id))
+        if not self.names(day):
             self._disk.remove_folder(self._folder / day)
-        else:
-            self._disk.replace(self._folder / day / "trimmed", b"%d" % (start + taken))
-        return count, freed
 
 
-def _newest(rows: list[Row], limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
-    rows.sort(key=lambda row: row.id, reverse=True)
+def _newest(kept: list[tuple[str, Row]], limit: int, certain: str) -> tuple[list[Row], str | None]:
+    """The page, and where the next one begins. `certain`: rows below this id may not all have been seen."""
+    rows = [row for job_id, row in sorted(kept, reverse=True) if job_id >= certain]
     if len(rows) >= limit:
         return rows[:limit], rows[limit - 1].id
-    return rows, cursor
+    return rows, certain or None

@@ -27,7 +27,7 @@ FIRST_SEGMENT_BYTES = 1 << 20     # a start writes it before the first answer: 1
 ROTATE_BYTES_MIN = 256 << 10      # a start reads less than this in a few milliseconds
 SEAL_BYTES_MAX = 64               # of the line that a segment begins with
 HEADER_BYTES = 27                 # three 8-digit hex numbers, each followed by a space
-LINE = re.compile(rb"([0-9a-f]{8}) ([0-9a-f]{8}) ([0-9a-f]{8}) [\[{]")
+LINE = re.compile(rb"([0-9a-f]{8}) ([0-9a-f]{8}) ([0-9a-f]{8}) [\[{]")     # units and seals; lists are of checkpoints
 
 
 class Damage(Exception):
@@ -87,15 +87,16 @@ def scan(data: bytes, chain: int | None) -> SegmentScan:
     while (line := line_at(data, at)) is not None and (chain is None or previous_crc(data, line) == chain):
         lines.append(line)
         at, chain = line.end, line.crc
-        newest = line.value.get("seq", line.value.get("seal", newest))
+        newest = line.value["seq"] if "seq" in line.value else line.value["seal"]
     tail = data[at:].rstrip(b"\0")
     witness = -1
     for found in LINE.finditer(tail):
         later = line_at(data, at + found.start())
-        if later is not None and isinstance(later.value, dict):
-            witness = max(witness, later.value.get("base", later.value.get("seal", -1)))
+        if later is not None:
+            synced: int = later.value["base"] if "base" in later.value else later.value["seal"]
             if found.start() > 0 and later.value.get("seq") == newest + 1:
-                witness = max(witness, newest + 1)       # no unit is missing between: the bad line is a seal, which is synced by itself
+                synced = newest + 1                      # no unit is missing between: the bad line is a seal, and a seal is synced by itself
+            witness = max(witness, synced)
     return SegmentScan(lines, at, tail, witness)
 
 
@@ -242,10 +243,14 @@ class Journal:
         """Open a new segment, a small one; OSError if the disk still refuses. This is the probe write of a store that refuses writes."""
         self._begin(FIRST_SEGMENT_BYTES)
 
-    def rotate(self) -> None:
-        """Go on in the spare, if it is there, so that a checkpoint that begins now can let go of all that is written so far. OSError as `commit`."""
-        if self._segment is not None and self._offset > ROTATE_BYTES_MIN and self._disk.size(self._folder / "spare") >= SEGMENT_BYTES:
-            self._begin(SEGMENT_BYTES)
+    def rotate(self, small: bool = False) -> None:
+        """Go on in a new segment, so that a checkpoint that begins now can let go of all that is written so far. OSError as `commit`.
+
+        Only if it is worth it, and only into a spare that is there: making one takes too long; a `small` one does not, and is for a clean stop.
+        """
+        size = FIRST_SEGMENT_BYTES if small else SEGMENT_BYTES
+        if self._segment is not None and self._offset > ROTATE_BYTES_MIN and (small or self._disk.size(self._folder / "spare") >= size):
+            self._begin(size)
 
     def prepare(self) -> None:
         """Make the spare segment if there is none of full size (blocking; runs on the writer thread)."""

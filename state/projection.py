@@ -3,17 +3,18 @@
 The loop marks what changed (`changed`), encodes a batch of documents in a small time budget (`hand_over`), and gives paths and bytes to the
 writer. A job that begins and ends between two passes writes its done file only. Nothing here is needed for durability: the
 journal has it all; a checkpoint makes what was written here durable before segments go.
+
+A batch stays "in flight" until the writer reports; if any of it failed all of it is behind again, and writing it twice does no harm.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from state.disk import Disk
-from state.finished import Finished, row_of
+from state.finished import Finished
 from state.machine import JOB_ENDED
 from state.records import Job, Worker, encode, job_document, sealed, worker_document
 from state.writer import Writer
@@ -21,6 +22,7 @@ from state.writer import Writer
 PASS_AFTER_S = 0.05        # a short job ends within this and writes one file instead of two
 PASS_DOCUMENTS_MAX = 400   # a batch: about 4 ms of encoding
 RETRY_S = 1.0              # after the disk refused a file
+EVENTS_KEPT_S = 5.0        # after they were written: longer than a reader takes from opening an event file to asking for what is pending
 
 
 class Event(NamedTuple):
@@ -33,33 +35,42 @@ class Event(NamedTuple):
     at: float
 
 
+class Since(NamedTuple):
+    """Of the oldest change that is not in a file: its unit, and when it was committed (monotonic)."""
+
+    seq: int
+    at: float
+
+
 class Batch(NamedTuple):
     """What one pass hands to the writer."""
 
     replace: list[tuple[Path, bytes]]
     append: list[tuple[Path, bytes]]
     remove: list[Path]
-    jobs: list[tuple[str, int]]           # (id, seq written)
-    workers: list[str]
-    events: list[tuple[str, list[Event]]]
-    ended: list[str]
+    jobs: dict[str, Since]
+    workers: dict[str, Since]
+    events: dict[str, list[Event]]
+    ended: dict[str, int]                 # id -> bytes of its done file
+    gone: list[str]                       # ids whose live file is removed
 
 
 class Projection:
-    """Keeps files in step with records. `jobs` and `workers` look up the current record."""
+    """Keeps files in step with records. `jobs` and `workers` look up the current record; `done(id, bytes)` hears of each done file in place."""
 
-    def __init__(self, disk: Disk, folder: Path, finished: Finished, writer: Writer,
-                 jobs: Callable[[str], Job | None], workers: Callable[[str], Worker | None]) -> None:
+    def __init__(self, disk: Disk, folder: Path, finished: Finished, writer: Writer, jobs: Callable[[str], Job | None],
+                 workers: Callable[[str], Worker | None], done: Callable[[str, int], None]) -> None:
         self._disk, self._folder, self._finished, self._writer = disk, folder, finished, writer
-        self._jobs, self._workers = jobs, workers
-        self._dirty: dict[str, float] = {}                 # job id -> monotonic time of its oldest change that is not in a file
-        self._dirty_workers: dict[str, float] = {}
-        self._events: dict[str, list[Event]] = {}          # not yet in event files
-        self._in_flight_events: dict[str, list[Event]] = {}
+        self._jobs, self._workers, self._done = jobs, workers, done
+        self._dirty: dict[str, Since] = {}                 # by job id, oldest first
+        self._dirty_workers: dict[str, Since] = {}
+        self._events: dict[str, list[Event]] = {}          # of dirty jobs: a unit with an event always changes its job too
+        self._flight: Batch | None = None
+        self._written_events: dict[str, list[Event]] = {}  # in their files since a moment
+        self._older_events: dict[str, list[Event]] = {}
+        self._turned_at = 0.0
         self._live_files: set[str] = set()
-        self._busy = False
         self._retry_at = 0.0
-        self.ended: deque[tuple[str, int]] = deque()       # (id, bytes) of jobs whose done file is in place, oldest first
         self.failures = 0
 
     def adopt(self, live_files: set[str]) -> None:
@@ -68,91 +79,94 @@ class Projection:
         for name in ("jobs/live", "jobs/done", "events", "workers"):
             self._disk.make_folder(self._folder / name)
 
-    def changed(self, job_id: str, now: float) -> None:
-        """A job's record is newer than its file."""
-        self._dirty.setdefault(job_id, now)
+    def changed(self, job_id: str, seq: int, now: float) -> None:
+        """A job's record is newer than its file, since unit `seq`."""
+        if job_id not in self._dirty:
+            self._dirty[job_id] = Since(seq, now)
 
-    def worker_changed(self, worker_id: str, now: float) -> None:
-        """A worker's record is newer than its file."""
-        self._dirty_workers.setdefault(worker_id, now)
+    def worker_changed(self, worker_id: str, seq: int, now: float) -> None:
+        """A worker's record is newer than its file, since unit `seq`."""
+        if worker_id not in self._dirty_workers:
+            self._dirty_workers[worker_id] = Since(seq, now)
 
     def happened(self, job_id: str, event: Event) -> None:
-        """An event is in the journal and belongs into the job's event file."""
+        """An event is in the journal and belongs into the job's event file; the job has `changed`."""
         self._events.setdefault(job_id, []).append(event)
 
     def pending_events(self, job_id: str) -> list[Event]:
-        """Events that are not in the file for certain; the file may have some of them."""
-        return [*self._in_flight_events.get(job_id, ()), *self._events.get(job_id, ())]
+        """Events that a file read within the last seconds may not have had; the file may have some of them."""
+        flight = self._flight.events if self._flight is not None else {}
+        return [event for events in (self._older_events, self._written_events, flight, self._events) for event in events.get(job_id, ())]
 
     def lag_s(self, now: float) -> float:
         """Age of the oldest change that is not in a file."""
-        return now - next(iter(self._dirty.values())) if self._dirty else 0.0
+        return max((now - since.at for since in self._oldest()), default=0.0)
 
-    def waiting(self) -> set[str]:
-        """Ids of jobs whose file is behind."""
-        return set(self._dirty)
+    def reached(self, seq: int) -> bool:
+        """True if every change up to unit `seq` is in the files."""
+        return all(since.seq > seq for since in self._oldest())
+
+    def _oldest(self) -> list[Since]:
+        flight = (self._flight.jobs, self._flight.workers) if self._flight is not None else ()
+        return [next(iter(some.values())) for some in (*flight, self._dirty, self._dirty_workers) if some]
+
+    def behind(self, job_id: str) -> bool:
+        """True if the job's file is not as its record is, or the writer has not said so yet."""
+        return job_id in self._dirty or (self._flight is not None and job_id in self._flight.jobs)
 
     def idle(self) -> bool:
         """Every file is as the records are, and the writer has said so."""
-        return not (self._busy or self._dirty or self._dirty_workers or self._events)
+        return self._flight is None and not (self._dirty or self._dirty_workers)
 
     def hand_over(self, now: float, at_once: bool = False) -> None:
         """Give the writer the next batch, if it is free and a change is old enough."""
-        if self._busy or now < self._retry_at or not (self._dirty or self._dirty_workers or self._events):
+        if now - self._turned_at > EVENTS_KEPT_S:
+            self._older_events, self._written_events, self._turned_at = self._written_events, {}, now
+        if self._flight is not None or now < self._retry_at or not (self._dirty or self._dirty_workers):
             return
-        if not at_once and len(self._dirty) < PASS_DOCUMENTS_MAX and self.lag_s(now) < PASS_AFTER_S and not self._dirty_workers:
+        if not at_once and len(self._dirty) < PASS_DOCUMENTS_MAX and self.lag_s(now) < PASS_AFTER_S:
             return
-        batch = self._batch()
-        self._busy = True
+        batch = self._flight = self._batch()
         self._writer.hand(lambda: self._write(batch), lambda error: self._written(batch, error, now))
 
     def _batch(self) -> Batch:
-        batch = Batch([], [], [], [], [], [], [])
+        batch = Batch([], [], [], {}, {}, {}, {}, [])
         rows: dict[str, list[bytes]] = {}
         for job_id in list(self._dirty)[:PASS_DOCUMENTS_MAX]:
-            del self._dirty[job_id]
+            batch.jobs[job_id] = self._dirty.pop(job_id)
+            if job_id in self._events:
+                events = batch.events[job_id] = self._events.pop(job_id)
+                batch.append.append((self._folder / "events" / f"{job_id}.jsonl", _lines([encode(event) for event in events])))
             job = self._jobs(job_id)
-            if job is None:
-                continue
-            data = sealed(job_document(job))
-            batch.jobs.append((job_id, job.seq))
-            live = self._folder / "jobs" / "live" / f"{job_id}.json"
-            if job.state in JOB_ENDED:
-                path = self._finished.path(job_id)
-                batch.replace.append((path, data))
-                rows.setdefault(path.parent.name, []).append(row_of(job, len(data)))
-                batch.ended.append(job_id)
-                if job_id in self._live_files:
-                    batch.remove.append(live)
-                    self._live_files.discard(job_id)
-            else:
-                if job.state == "queued" and job_id not in self._live_files and len(job.history) > 1:
-                    batch.remove.append(self._finished.path(job_id))        # it was failed and is retried
-                batch.replace.append((live, data))
-                self._live_files.add(job_id)
-        batch.append.extend((self._finished.index(day), b"".join(lines)) for day, lines in rows.items())
-        self._add_workers(batch)
-        self._add_events(batch)
-        return batch
-
-    def _add_workers(self, batch: Batch) -> None:
+            if job is not None:
+                self._add_job(batch, job, rows)
+        batch.append.extend((self._finished.index(day), _lines(some)) for day, some in rows.items())
         for worker_id in list(self._dirty_workers)[:PASS_DOCUMENTS_MAX]:
-            del self._dirty_workers[worker_id]
-            batch.workers.append(worker_id)
+            batch.workers[worker_id] = self._dirty_workers.pop(worker_id)
             path = self._folder / "workers" / f"{worker_id}.json"
             worker = self._workers(worker_id)
             if worker is None:
                 batch.remove.append(path)
             else:
                 batch.replace.append((path, sealed(worker_document(worker))))
+        return batch
 
-    def _add_events(self, batch: Batch) -> None:
-        for job_id in list(self._events)[:PASS_DOCUMENTS_MAX]:
-            events = self._events.pop(job_id)
-            batch.events.append((job_id, events))
-            self._in_flight_events[job_id] = events
-            lines = b"".join(encode(event) + b"\n" for event in events)
-            batch.append.append((self._folder / "events" / f"{job_id}.jsonl", lines))
+    def _add_job(self, batch: Batch, job: Job, rows: dict[str, list[bytes]]) -> None:
+        data = sealed(job_document(job))
+        live = self._folder / "jobs" / "live" / f"{job.id}.json"
+        if job.state in JOB_ENDED:
+            path = self._finished.path(job.id)
+            batch.replace.append((path, data))
+            rows.setdefault(path.parent.name, []).append(self._finished.row(job, len(data)))
+            batch.ended[job.id] = len(data)
+            if job.id in self._live_files:
+                batch.remove.append(live)
+                batch.gone.append(job.id)
+        else:
+            if job.id not in self._live_files and any(m.of == "job" and m.from_state in JOB_ENDED for m in job.history):
+                batch.remove.append(self._finished.path(job.id))        # it was failed and is retried
+            batch.replace.append((live, data))
+            self._live_files.add(job.id)
 
     def _write(self, batch: Batch) -> None:
         for folder in {path.parent for path, _ in batch.append}:
@@ -165,16 +179,29 @@ class Projection:
             self._disk.remove(path)
 
     def _written(self, batch: Batch, error: Exception | None, now: float) -> None:
-        self._busy = False
-        for job_id, _ in batch.events:
-            self._in_flight_events.pop(job_id, None)
+        self._flight = None
         if error is None:
-            sizes = {path.stem: len(data) for path, data in batch.replace}
-            self.ended.extend((job_id, sizes[job_id]) for job_id in batch.ended)
+            self._live_files.difference_update(batch.gone)
+            for job_id, events in batch.events.items():
+                self._written_events.setdefault(job_id, []).extend(events)
+            for job_id, size in batch.ended.items():
+                self._done(job_id, size)
             return
         self.failures += 1
         self._retry_at = now + RETRY_S
-        self._dirty = {**{job_id: now for job_id, _ in batch.jobs}, **self._dirty}
-        self._dirty_workers = {**dict.fromkeys(batch.workers, now), **self._dirty_workers}
-        for job_id, events in batch.events:
+        self._dirty = _earlier(batch.jobs, self._dirty)
+        self._dirty_workers = _earlier(batch.workers, self._dirty_workers)
+        for job_id, events in batch.events.items():
             self._events[job_id] = events + self._events.get(job_id, [])
+
+
+def _earlier(first: dict[str, Since], then: dict[str, Since]) -> dict[str, Since]:
+    """Both, oldest first, with the older moment of each."""
+    for name, since in then.items():
+        first.setdefault(name, since)
+    return first
+
+
+def _lines(rows: list[bytes]) -> bytes:
+    """Rows to append. A line end goes before them too, so that what a failed append or a power cut left there cannot spoil the first."""
+    return b"\n" + b"\n".join(rows) + b"\n"

@@ -1,7 +1,8 @@
 """Recovery of a data folder: the checkpoint or the documents, then the journal. Nothing is guessed away: `journal.Damage` stops the start.
 
 A unit is applied to a record only if the record is older than the unit. A document is trusted only as far as the checkpoint mark says that it was
-made durable; what is newer or unreadable must be in the journal as an image.
+made durable; what is newer or unreadable must be in the journal as an image. A power cut may bring back a file that was removed: of a job's
+live file and done file the newer one counts, and a live file of a job that the checkpoint does not have is taken away.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from state.journal import Damage, Journal
 from state.projection import Event
 from state.records import Job, Worker, apply_delta, job_from_document, job_from_raw, unsealed, worker_from_document
 
-DAYS_OF_KEYS = 2               # a key is remembered for 24 hours, so its job was created today or yesterday
+BAD = "the document does not have the checksum it was written with, and the journal holds no image of it"
 
 
 class Found:
@@ -33,6 +34,7 @@ class Found:
         self.live_files: set[str] = set()
         self.newest_id = ""
         self.suspect: dict[str, str] = {}              # job id -> why its document cannot be used
+        self.suspect_workers: dict[str, str] = {}
 
 
 def recover(disk: Disk, folder: Path, journal: Journal, finished: Finished, mark: int) -> Found:
@@ -51,6 +53,10 @@ def recover(disk: Disk, folder: Path, journal: Journal, finished: Finished, mark
     for job_id, reason in found.suspect.items():
         if job_id not in found.behind:
             raise Damage(f"jobs/live/{job_id}.json", 1, reason)
+    for worker_id, reason in found.suspect_workers.items():
+        if worker_id not in found.workers_behind:
+            raise Damage(f"workers/{worker_id}.json", 1, reason)
+    _remove_leftovers(disk, folder, journal.seq, found)
     _settle(found, finished)
     return found
 
@@ -70,22 +76,49 @@ def _read_documents(disk: Disk, folder: Path, finished: Finished, mark: int, fou
     """Without a checkpoint file: every live document, every worker, and the keys of the last days' index rows."""
     for job_id in sorted(found.live_files):
         document = unsealed(disk.read(folder / "jobs" / "live" / f"{job_id}.json"))
-        if document is None:
-            found.suspect[job_id] = "the document does not have the checksum it was written with, and the journal holds no image of it"
-        elif document["seq"] > mark:
-            found.suspect[job_id] = f"the document is of unit {document['seq']}, after the checkpoint at {mark}, and the journal holds no image of it"
-        else:
+        reason = _unusable(document, mark)
+        if document is None or reason:
+            found.suspect[job_id] = reason
+        elif not _ended_since(disk, finished.path(job_id), document["seq"], mark):
             found.jobs[job_id] = job_from_document(document)
     for name in disk.names(folder / "workers"):
         if name.endswith(".json"):
             document = unsealed(disk.read(folder / "workers" / name))
-            if document is not None and document["seq"] <= mark:
+            reason = _unusable(document, mark)
+            if document is None or reason:
+                found.suspect_workers[name[:-5]] = reason
+            else:
                 found.workers[document["id"]] = worker_from_document(document)
-    for day in finished.days()[-DAYS_OF_KEYS:]:
-        if disk.exists(finished.index(day)):
-            for row in finished.rows(day):
-                for scope, key, digest, at, status in row.keys:
-                    found.keys[scope, key] = (row.id, digest, at, status)
+    for day in finished.days():
+        for row in finished.keyed(day):
+            for scope, key, digest, at, status in row.keys:
+                found.keys[scope, key] = (row.id, digest, at, status)
+
+
+def _unusable(document: dict[str, Any] | None, mark: int) -> str:
+    """Why a document cannot be trusted by itself, "" if it can."""
+    if document is None:
+        return BAD
+    if document["seq"] > mark:
+        return f"the document is of unit {document['seq']}, after the checkpoint at {mark}, and the journal holds no image of it"
+    return ""
+
+
+def _ended_since(disk: Disk, done: Path, seq: int, mark: int) -> bool:
+    """True if the job's done file says, within what the checkpoint vouches for, that it ended after unit `seq`."""
+    document = unsealed(disk.read(done)) if disk.exists(done) else None
+    return document is not None and seq < document["seq"] <= mark
+
+
+def _remove_leftovers(disk: Disk, folder: Path, newest: int, found: Found) -> None:
+    """Live files of jobs that are not live. One of a unit beyond the journal's end says that the journal has lost units."""
+    for job_id in sorted(found.live_files - found.jobs.keys()):
+        path = folder / "jobs" / "live" / f"{job_id}.json"
+        document = unsealed(disk.read(path))
+        if document is not None and document["seq"] > newest:
+            raise Damage(f"jobs/live/{job_id}.json", 1, f"the document is of unit {document['seq']}, and the journal ends with unit {newest}")
+        disk.remove(path)
+        found.live_files.discard(job_id)
 
 
 def _apply(change: list[Any], seq: int, found: Found) -> None:

@@ -1,28 +1,31 @@
 """Retention: finished jobs are kept for so many days, so many of them and so many bytes, whichever is reached first; then the oldest go.
 
-Work is done in bounded slices on the writer, oldest day first. What a day holds is counted once and kept up as jobs end.
+Work is done in bounded slices on the writer, oldest day first. What a day holds is counted once, block by block, and kept up as jobs end. The
+figures belong to the loop: the writer only brings back what it has counted or removed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
 from state.clock import Clock
 from state.disk import Disk
-from state.finished import Finished
+from state.finished import Finished, Trimmed
 from state.ids import day_of
 from state.log import Log
 from state.writer import Writer
 
 EVERY_S = 5.0                  # between looks while nothing is over a limit
 SLICE_JOBS = 500               # removed at once: about 20 ms of system calls on the writer
+DAY_S = 24 * 3600.0
 
 
 class Keep(NamedTuple):
-    """What is kept: days counted from creation, jobs, and bytes of job files."""
+    """What is kept: days since a job has ended, jobs, and bytes of job files."""
 
     days: int = 7
     jobs: int = 1_000_000
@@ -36,66 +39,97 @@ class Retention:
         self._disk, self._folder, self._finished, self._writer, self._clock, self._log = disk, folder, finished, writer, clock, log
         self.keep = keep
         self._days: dict[str, tuple[int, int]] = {}         # day -> jobs, bytes
-        self._counted = False
+        self._young_until: dict[str, float] = {}            # day -> wall time at which its next job is old enough, where a late one is still young
+        self._counting: Iterator[tuple[str, int, int]] | None = self._count()
         self._busy = False
         self._next = 0.0
         self.removed = 0
 
     def added(self, job_id: str, size: int) -> None:
-        """A job's file is in place."""
-        day = day_of(job_id)
-        count, total = self._days.get(day, (0, 0))
-        self._days[day] = (count + 1, total + size)
+        """A job's file is in place. While the days are counted nothing is added: its row is in the index before it is told here."""
+        if self._counting is None:
+            day = day_of(job_id)
+            count, total = self._days.get(day, (0, 0))
+            self._days[day] = (count + 1, total + size)
 
-    def over(self, today: str) -> tuple[str, str] | None:
-        """(day to take from, why), or None. Pure, but for the figures."""
+    def over(self, now: float) -> tuple[str, str, float] | None:
+        """(day to take from, why, wall time before which its jobs must have ended) at a wall time, or None."""
         if not self._days:
             return None
-        oldest = min(self._days)
-        limit = (datetime.strptime(today, "%Y-%m-%d").replace(tzinfo=UTC) - timedelta(days=self.keep.days)).strftime("%Y-%m-%d")
+        ended_before = now - self.keep.days * DAY_S
+        limit = datetime.fromtimestamp(ended_before, UTC).strftime("%Y-%m-%d")
+        for day in sorted(self._days):
+            if day < limit and self._young_until.get(day, 0.0) <= now:
+                return day, f"older than {self.keep.days} days", ended_before
         jobs, size = sum(d[0] for d in self._days.values()), sum(d[1] for d in self._days.values())
-        if oldest < limit:
-            return oldest, f"older than {self.keep.days} days"
         if jobs > self.keep.jobs:
-            return oldest, f"{jobs} jobs, {self.keep.jobs} are kept"
+            return min(self._days), f"{jobs} jobs, {self.keep.jobs} are kept", inf
         if size > self.keep.bytes:
-            return oldest, f"{size} bytes, {self.keep.bytes} are kept"
+            return min(self._days), f"{size} bytes, {self.keep.bytes} are kept", inf
         return None
 
     def tick(self, now: float, skip: Callable[[str], bool]) -> None:
-        """Count once, then remove a slice if something is over."""
+        """Count first, then remove a slice if something is over."""
         if self._busy or now < self._next:
             return
-        if not self._counted:
-            self._hand(self._count)
+        if self._counting is not None:
+            self._busy = True
+            self._count_slice(self._counting)
             return
-        found = self.over(datetime.fromtimestamp(self._clock.wall(), UTC).strftime("%Y-%m-%d"))
+        found = self.over(self._clock.wall())
         if found is None:
             self._next = now + EVERY_S
             return
-        day, why = found
-        self._hand(lambda: self._remove(day, why, skip))
-
-    def _hand(self, work: Callable[[], None]) -> None:
         self._busy = True
-        self._writer.hand(work, self._ended)
+        self._remove_slice(*found, skip)
+
+    def _count(self) -> Iterator[tuple[str, int, int]]:
+        for day in self._finished.days():
+            for jobs, size in self._finished.figures(day):
+                yield day, jobs, size
+
+    def _count_slice(self, counting: Iterator[tuple[str, int, int]]) -> None:
+        found: list[tuple[str, int, int]] = []
+
+        def work() -> None:
+            item = next(counting, None)
+            if item is not None:
+                found.append(item)
+
+        def counted(error: Exception | None) -> None:
+            for day, jobs, size in found:
+                self._days[day] = (jobs, size)
+            if not found:
+                self._counting = None if error is None else self._count()
+            self._ended(error)
+        self._writer.hand(work, counted)
+
+    def _remove_slice(self, day: str, why: str, ended_before: float, skip: Callable[[str], bool]) -> None:
+        done: list[Trimmed] = []
+
+        def work() -> None:
+            done.append(self._finished.trim(day, SLICE_JOBS, ended_before, lambda i: self._folder / "events" / f"{i}.jsonl", skip))
+
+        def removed(error: Exception | None) -> None:
+            self._ended(error)
+            for trimmed in done:
+                self._take(day, why, trimmed)
+        self._writer.hand(work, removed)
+
+    def _take(self, day: str, why: str, trimmed: Trimmed) -> None:
+        """Keep the figures in step with what was removed."""
+        jobs, size = self._days.get(day, (0, 0))
+        self._days[day] = (max(0, jobs - trimmed.jobs), max(0, size - trimmed.bytes))
+        self._young_until.pop(day, None)
+        if trimmed.empty:
+            del self._days[day]
+        elif trimmed.next_at:
+            self._young_until[day] = trimmed.next_at + self.keep.days * DAY_S
+        self.removed += trimmed.jobs
+        self._log.info("jobs_removed", day=day, jobs=trimmed.jobs, bytes=trimmed.bytes, why=why)
 
     def _ended(self, error: Exception | None) -> None:
         self._busy = False
         if error is not None:
             self._log.warning("retention_failed", error=str(error))
             self._next = self._clock.monotonic() + EVERY_S
-
-    def _count(self) -> None:
-        for day in self._finished.days():
-            self._days[day] = self._finished.figures(day)
-        self._counted = True
-
-    def _remove(self, day: str, why: str, skip: Callable[[str], bool]) -> None:
-        count, freed = self._finished.trim(day, SLICE_JOBS, lambda i: self._folder / "events" / f"{i}.jsonl", skip)
-        jobs, size = self._days[day]
-        self._days[day] = (max(0, jobs - count), max(0, size - freed))
-        self.removed += count
-        if not self._disk.exists(self._folder / "jobs" / "done" / day):
-            del self._days[day]
-        self._log.info("jobs_removed", day=day, jobs=count, bytes=freed, why=why)

@@ -146,6 +146,8 @@ class Store:
     def commit(self) -> Ticket:
         """Hand the turn's units to the engine. When the ticket has a fault, or this raises, they have been undone."""
         units, self._turn = self._turn, []
+        if not units:
+            return Ticket()
         try:
             ticket = self.engine.commit(units)
         except BaseException:

@@ -17,14 +17,20 @@ from state.records import Job, Moved
 
 
 def read_events(disk: Disk, path: Path) -> list[Event]:
-    """The events of a file in order, each number once; a torn line (never acknowledged from here) is passed over."""
+    """The events of a file in order, each number once; a torn line (it was written again after it) is passed over."""
     found: dict[int, Event] = {}
     if disk.exists(path):
-        for line in disk.read(path).split(b"\n"):
-            if line.endswith(b"]"):
-                event = Event(*json.loads(line))
+        for event in map(_event_at, disk.read(path).split(b"\n")):
+            if event is not None:
                 found[event.n] = event
     return [found[n] for n in sorted(found)]
+
+
+def _event_at(line: bytes) -> Event | None:
+    try:
+        return Event(*json.loads(line)) if line.endswith(b"]") else None
+    except (ValueError, TypeError):
+        return None
 
 
 def event_document(event: Event) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import json
 import os
 import ssl
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from router.api.gate import Secrets
+from router.api.gate import Secrets, is_loopback
 from router.config import ConfigError, Settings, load, read_secret
 from router.policy.routing import decide
 from skills.cache import Library
@@ -57,7 +56,7 @@ class Options:
     @property
     def loopback(self) -> bool:
         """Only this machine can reach the address."""
-        return self.host == "localhost" or _is_loopback(self.host)
+        return is_loopback(self.host)
 
     def url(self, port: int) -> str:
         """Where a client on this machine finds the server."""
@@ -102,6 +101,8 @@ def parse(argv: list[str], root: Path) -> Options:
         raise UsageError("--tls-cert and --tls-key go together")
     if found.command == "route" and not found.text:
         raise UsageError('route needs the task, such as: route "which columns have gaps?"')
+    if found.command == "worker":
+        raise UsageError("worker comes first: python3 server.py worker --server URL")
     if found.command != "route" and found.text:
         raise UsageError(f"unexpected argument {found.text!r}")
     trust = ("--tls-ca", str(found.tls_cert.resolve())) if found.tls_cert else ()
@@ -184,10 +185,3 @@ def route(options: Options) -> int:
         for candidate in decision.facts["candidates"]:
             print(f"  {candidate['confidence']:.2f}  {candidate['skill']}", file=sys.stdout)
     return 0 if decision.dispatch else 1
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

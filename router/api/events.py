@@ -63,10 +63,18 @@ def _read(house: House, job: Job, then: Callable[[list[Event]], Outcome]) -> Out
     return Offload(lambda: house.store.engine.read_events(job.id), read)
 
 
-def _page(house: House, job: Job, found: list[Event], after: int, until: float) -> Outcome:
+def _known(house: House, job: Job, found: list[Event], after: int) -> tuple[list[dict[str, Any]], bool]:
+    """The sequence after a number, and whether it is whole: events of this very turn are not in `found` yet, so that what comes behind them waits."""
     documents = sequence(job, found, after)
-    if documents or job.state in JOB_ENDED or house.clock.monotonic() >= until:
-        return Response(200, {"job": job.id, "state": job.state, "events": documents, "last": max(after, job.last_n)})
+    whole = job.seq <= house.store.seq or len(documents) >= job.last_n - after
+    return (documents if whole else [d for i, d in enumerate(documents, after + 1) if d["n"] == i]), whole
+
+
+def _page(house: House, job: Job, found: list[Event], after: int, until: float) -> Outcome:
+    documents, whole = _known(house, job, found, after)
+    if documents or (whole and job.state in JOB_ENDED) or house.ending() or house.clock.monotonic() >= until:
+        last = job.last_n if whole else documents[-1]["n"] if documents else after
+        return Response(200, {"job": job.id, "state": job.state, "events": documents, "last": max(after, last)})
 
     def again(timed_out: bool) -> Outcome:
         now = house.store.jobs.get(job.id, job)
@@ -75,8 +83,8 @@ def _page(house: House, job: Job, found: list[Event], after: int, until: float) 
 
 
 def _stream(house: House, job: Job, found: list[Event], after: int) -> Outcome:
-    documents = sequence(job, found, after)
-    if not documents and job.state in JOB_ENDED:
+    documents, whole = _known(house, job, found, after)
+    if not documents and whole and job.state in JOB_ENDED:
         return Response(204)
     watcher = Watcher(after)
     watcher.add(documents)
@@ -91,7 +99,7 @@ def _stream(house: House, job: Job, found: list[Event], after: int) -> Outcome:
             start, first[0] = first[0], b""
             return start + b"".join(_block(document) for document in taken)
         now = house.store.jobs.get(job.id)
-        if watcher.overrun or now is None or (now.state in JOB_ENDED and watcher.last_n >= now.last_n):
+        if watcher.overrun or house.ending() or now is None or (now.state in JOB_ENDED and watcher.last_n >= now.last_n):
             return None
         if house.clock.monotonic() - pinged[0] >= PING_EVERY_S:
             pinged[0] = house.clock.monotonic()

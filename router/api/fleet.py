@@ -37,12 +37,12 @@ def _poll(house: House, poll: Poll, until: float) -> Outcome:
     reply, holds_something = house.fleet.poll(poll)
     if holds_something or reply["drain"] or house.clock.monotonic() >= until:
         return Response(200, reply, NO_STORE)
-    house.fleet.park(poll)
+    parked = house.fleet.park(poll)
 
     def resume(timed_out: bool) -> Outcome:
-        house.fleet.unpark(poll.worker)
-        return _poll(house, poll, 0.0 if timed_out else until)
-    return Park(("poll", poll.worker), until, resume, lambda: house.fleet.unpark(poll.worker))
+        house.fleet.unpark(parked)
+        return _poll(house, poll, 0.0 if timed_out or house.ending() else until)
+    return Park(("poll", poll.worker), until, resume, lambda: house.fleet.unpark(parked))
 
 
 def result(house: House, request: Request) -> Outcome:

@@ -6,15 +6,15 @@ Secrets are compared in constant time and never logged. Without a configured sec
 from __future__ import annotations
 
 import hmac
+import ipaddress
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from router.api.routes import Route
 from router.config import Server
 from router.http.messages import Request
 from state.errors import Forbidden, OriginNotAllowed, Unauthorized, UnsupportedMediaType, WrongHost
 
-LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})      # what nearly every request says
 FORM = "application/x-www-form-urlencoded"         # what curl -d says unless told otherwise
 
 
@@ -36,7 +36,7 @@ class Gate:
     def admit(self, request: Request, route: Route, config: Server) -> None:
         """WrongHost, OriginNotAllowed, Unauthorized or Forbidden unless the request may come in."""
         host = request.headers.get("host", "")
-        if self._loopback and host and _name(host) not in LOCAL_NAMES and host not in config.allow_hosts and _name(host) not in config.allow_hosts:
+        if self._loopback and host and not _is_ours(host, config.allow_hosts):
             raise WrongHost(f"this router listens on loopback and is not {host[:100]}", hint="add the name to allow_hosts in config/server.toml")
         origin = request.headers.get("origin")
         if origin is not None and origin not in config.allow_origins and not _same_origin(origin, host):
@@ -74,6 +74,20 @@ def _name(host: str) -> str:
     return host.partition(":")[0].lower()
 
 
+def is_loopback(name: str) -> bool:
+    """True for names and addresses that mean this machine, whoever resolves them."""
+    try:
+        return name in LOCAL_NAMES or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_ours(host: str, allowed: tuple[str, ...]) -> bool:
+    """A Host value that a local client or a configured name has; any other may be a page that had its own name lead here."""
+    name = _name(host)
+    return is_loopback(name) or host in allowed or name in allowed
+
+
 def _same_origin(origin: str, host: str) -> bool:
     """A page that this very server served, on a host that was let in."""
-    return bool(host) and urlsplit(origin).netloc == host
+    return bool(host) and origin in (f"http://{host}", f"https://{host}")

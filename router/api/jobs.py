@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fleet.values import spill
 from router.api.keys import asked
 from router.api.views import finished_row, job_row, job_view
 from router.api.waiting import job_reply, wait_s
@@ -14,6 +15,7 @@ from skills.definition import Definition
 from state.errors import IllegalMove, InvalidQuery, InvalidTask, UnknownJob
 from state.finished import Row
 from state.ids import is_job_id
+from state.limits import VALUE_INLINE_BYTES_MAX
 from state.machine import JOB, JOB_ENDED
 from state.records import Job, history_document
 from state.streams import sequence
@@ -78,9 +80,10 @@ def listing(house: House, request: Request) -> Outcome:
         raise InvalidQuery(f"state must be one of {', '.join(JOB)}", pointer="state")
     if cursor and not is_job_id(cursor):
         raise InvalidQuery("cursor must be the next of a page before", pointer="cursor")
-    looked = house.store.newest(cursor, SCAN_MAX)
+    most = SCAN_MAX if state or skill else limit + 1
+    looked = house.store.newest(cursor, most)
     live = [job for job in looked if (not state or job.state == state) and (not skill or job.skill == skill)]
-    more_live = len(looked) == SCAN_MAX
+    more_live = len(looked) == most
     if state and state not in JOB_ENDED:
         following = live[limit - 1].id if len(live) > limit else looked[-1].id if more_live else None
         return Response(200, {"jobs": [job_row(j) for j in live[:limit]], "next": following})
@@ -92,14 +95,14 @@ def listing(house: House, request: Request) -> Outcome:
         if isinstance(found, Exception):
             raise found
         rows, following = found
-        page = sorted([job_row(j) for j in live[:limit + 1]] + [finished_row(r) for r in rows], key=lambda r: str(r["id"]), reverse=True)
+        by_id = {r.id: finished_row(r) for r in rows} | {j.id: job_row(j) for j in live[:limit + 1]}
+        page = [by_id[job_id] for job_id in sorted(by_id, reverse=True)]
         if len(page) > limit:
             return Response(200, {"jobs": page[:limit], "next": page[limit - 1]["id"]})
         if more_live:
             following = max(following or "", looked[-1].id)
         return Response(200, {"jobs": page, "next": following})
-    in_memory = set(house.store.jobs)
-    return Offload(lambda: house.store.engine.page_finished(cursor, limit, wanted, in_memory.__contains__), merge)
+    return Offload(lambda: house.store.engine.page_finished(cursor, limit, wanted, house.store.jobs.__contains__), merge)
 
 
 def _limit(text: str | None) -> int:
@@ -138,8 +141,15 @@ def resolve(house: House, request: Request) -> Outcome:
     body = request.json()
     if not isinstance(body, dict) or not isinstance(body.get("to"), str):
         raise InvalidTask('the body says what became of the step, such as {"to": "done", "output": {}}', pointer="/to")
-    to, output, step = body["to"], body.get("output"), request.params["step"]
-    return _verb(house, request, f"steps/{step}/resolve", lambda job: house.control.resolve(job.id, step, to, output, "client"))
+    to, step = body["to"], request.params["step"]
+
+    def resolved(output: Any) -> Outcome:
+        if isinstance(output, Exception):
+            raise output
+        return _verb(house, request, f"steps/{step}/resolve", lambda job: house.control.resolve(job.id, step, to, output, "client"))
+    if len(request.body) <= VALUE_INLINE_BYTES_MAX:
+        return resolved(body.get("output"))
+    return Offload(lambda: spill(body.get("output"), house.content.put), resolved)
 
 
 def _verb(house: House, request: Request, name: str, act: Callable[[Job], Job], wait: float = 0.0, status: int = 200) -> Outcome:
@@ -150,6 +160,9 @@ def _verb(house: House, request: Request, name: str, act: Callable[[Job], Job], 
         return earlier(wait)
 
     def on_live(job: Job) -> Outcome:
+        again = use.answered(house)              # the same request may have been answered while this one was on a helper thread
+        if again is not None:
+            return again(wait)
         changed = act(job)
         if use.key:
             house.store.use_key(changed.id, use.scope, use.key, use.digest, status)

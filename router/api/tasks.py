@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,8 +16,10 @@ from router.http.messages import Offload, Outcome, Request, Response
 from router.http.replies import problem_document
 from router.work.submit import Admission, Task, digest_of, parse_task
 from state.errors import Fault, InvalidTask, UnknownJob
-from state.limits import BATCH_ITEMS_MAX
+from state.limits import BATCH_ITEMS_MAX, VALUE_INLINE_BYTES_MAX
 from state.records import Job, encode
+
+TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.{0,200})?")
 
 
 def submit(house: House, request: Request) -> Outcome:
@@ -27,6 +30,12 @@ def submit(house: House, request: Request) -> Outcome:
     wait = wait_s(request)
     task = parse_task(body)
     return _admit_one(house, request, task, wait, asked(request, "POST /tasks", task.key))
+
+
+def trace_of(request: Request) -> str:
+    """The request's W3C traceparent, "" if there is none that is valid."""
+    found = request.headers.get("traceparent", "")
+    return found if TRACEPARENT.fullmatch(found) else ""
 
 
 def dispatch(house: House, request: Request) -> Outcome:
@@ -48,7 +57,7 @@ def _admit_one(house: House, request: Request, task: Task, wait: float, use: Ask
         again = use.answered(house)              # the same request may have been answered while this one was on a helper thread
         if again is not None:
             return again(wait)
-        job = house.submit.create(admission, "client", use.scope, use.key, use.digest, 202, request.headers.get("traceparent", ""))
+        job = house.submit.create(admission, "client", use.scope, use.key, use.digest, 202, trace_of(request))
         return job_reply(house, job, wait, 202, (("Location", f"/jobs/{job.id}"),))
     return _after(admission.blocking, create)
 
@@ -74,9 +83,10 @@ def _submit_batch(house: House, request: Request, items: list[Any]) -> Outcome:
     if not items or len(items) > BATCH_ITEMS_MAX:
         raise InvalidTask(f"a batch has 1 to {BATCH_ITEMS_MAX} tasks, this one has {len(items)}")
     house.submit.open_for(len(items))
-    share = len(request.body) // len(items)
     header = asked(request, "POST /tasks", "")
-    admitted = [_admit_item(house, item, i, share, header) for i, item in enumerate(items)]
+    measured = len(request.body) > VALUE_INLINE_BYTES_MAX          # else no item can be large, and a share of the whole will do
+    share = len(request.body) // len(items)
+    admitted = [_admit_item(house, item, i, len(encode(item)) if measured else share, header) for i, item in enumerate(items)]
     earlier: dict[str, Job | None] = {}
     return _after(_blocking(house, admitted, earlier), lambda: _create_batch(house, request, admitted, earlier))
 
@@ -84,13 +94,13 @@ def _submit_batch(house: House, request: Request, items: list[Any]) -> Outcome:
 Admitted = tuple[Admission, Asked] | str | Fault        # to be created, the id of the job that its key was used for, or refused
 
 
-def _admit_item(house: House, item: Any, index: int, share: int, header: Asked) -> Admitted:
+def _admit_item(house: House, item: Any, index: int, size: int, header: Asked) -> Admitted:
     try:
         task = parse_task(item, f"/{index}")
         key = task.key or (f"{header.key}[{index}]" if header.key else "")
         use = Asked("POST /tasks", key, digest_of(encode(item)) if key else "")
         known = use.known(house)
-        return known if known is not None else (house.submit.admit(task, share), use)
+        return known if known is not None else (house.submit.admit(task, size), use)
     except Fault as fault:
         return fault
 
@@ -125,7 +135,7 @@ def _create_item(house: House, request: Request, item: Admitted, earlier: dict[s
     used_by = use.known(house)                  # by an item before this one
     if used_by is not None:
         return house.store.job(used_by)
-    return house.submit.create(admission, "client", use.scope, use.key, use.digest, 202, request.headers.get("traceparent", ""))
+    return house.submit.create(admission, "client", use.scope, use.key, use.digest, 202, trace_of(request))
 
 
 def _create_batch(house: House, request: Request, admitted: list[Admitted], earlier: dict[str, Job | None]) -> Response:

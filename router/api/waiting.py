@@ -34,7 +34,7 @@ def _seconds(text: str, fault: InvalidQuery | InvalidHeader) -> float:
 
 
 def job_reply(house: House, job: Job, wait: float, status: int, headers: tuple[tuple[str, str], ...] = ()) -> Outcome:
-    """The job: at once if it has ended or nobody waits, else when it ends (200) or when time is up (`status`)."""
+    """The job: at once if it has ended (200) or nobody waits (`status`), else when it ends (200), time is up or the server ends (202)."""
     if job.state in JOB_ENDED:
         return Response(200 if wait or status == 200 else status, job_view(job), headers)
     if wait <= 0:
@@ -47,5 +47,5 @@ def job_reply(house: House, job: Job, wait: float, status: int, headers: tuple[t
             raise UnknownJob(f"job {job.id} has left memory; GET /jobs/{job.id} reads it")
         if now.state in JOB_ENDED:
             return Response(200, job_view(now), headers)
-        return Response(status, job_view(now), headers) if timed_out else Park(("job", job.id), until, resume)
+        return Response(202, job_view(now), headers) if timed_out or house.ending() else Park(("job", job.id), until, resume)
     return Park(("job", job.id), until, resume)

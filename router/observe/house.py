@@ -9,6 +9,7 @@ from fleet.leases import Lease, Leases
 from fleet.registry import Registry
 from router.work.dispatch import Dispatch
 from router.work.lanes import Lanes
+from state.machine import JOB_ENDED
 from state.records import Worker
 from state.store import Store
 
@@ -47,6 +48,10 @@ class Census:
             self.jobs[old.state] -= 1
         if new is not None:
             self.jobs[new.state] += 1
+
+    def live(self) -> int:
+        """Jobs that have not ended."""
+        return sum(count for state, count in self.jobs.items() if state not in JOB_ENDED)
 
 
 def overview(census: Census, store: Store, leases: Leases, lanes: Lanes, dispatch: Dispatch) -> dict[str, Any]:

@@ -38,6 +38,23 @@ def job_output(definition: Definition, outputs: dict[str, Any]) -> Any:
     return {end: outputs.get(end) for end in definition.ends}
 
 
+def begin(job: Job, step: StepDef, state: str, why: str, outputs: dict[str, Any], at: float, **fields: Any) -> list[Move]:
+    """The step goes from `state` to ready, its templates resolved, and on to waiting or failed where it cannot be run. `fields` are set with it."""
+    ready = Move(step.id, state, "ready", why, {**fields, "ready_at": at})
+    if step.kind not in RUNNABLE:
+        return [ready, Move(step.id, "ready", "waiting", f"kind {step.kind} cannot be run by this version", {"waiting_for": KIND})]
+    try:
+        resolved, spec = step.resolve(view(job, outputs))
+    except TemplateError as error:
+        fault = {"code": "template", "message": str(error), "pointer": error.pointer, "retryable": False}
+        return [ready, Move(step.id, "ready", "failed", f"template: {error}", {"error": fault, "finished_at": at})]
+    if step.input is not None:
+        ready.fields["input"] = resolved
+    if spec != step.spec:
+        ready.fields["spec"] = spec
+    return [ready]
+
+
 class _Work:
     """The job as it will stand after the moves gathered so far."""
 
@@ -77,24 +94,8 @@ class _Work:
 
     def _start(self, step: StepDef) -> None:
         why = "nothing to wait for" if not step.after else f"{', '.join(step.after)} done"
-        fields: dict[str, Any] = {"ready_at": self.at}
-        if step.kind not in RUNNABLE:
-            self._take(Move(step.id, "pending", "ready", why, fields))
-            waiting = f"kind {step.kind} cannot be run by this version"
-            self._take(Move(step.id, "ready", "waiting", waiting, {"waiting_for": KIND}))
-            return
-        try:
-            resolved, spec = step.resolve(view(self.job, self.outputs))
-        except TemplateError as error:
-            self._take(Move(step.id, "pending", "ready", why, fields))
-            fault = {"code": "template", "message": str(error), "pointer": error.pointer, "retryable": False}
-            self._take(Move(step.id, "ready", "failed", f"template: {error}", {"error": fault, "finished_at": self.at}))
-            return
-        if step.input is not None:
-            fields["input"] = resolved
-        if spec != step.spec:
-            fields["spec"] = spec
-        self._take(Move(step.id, "pending", "ready", why, fields))
+        for move in begin(self.job, step, "pending", why, self.outputs, self.at):
+            self._take(move)
 
     def stop_steps(self) -> None:
         """When a step has failed for good, what has not begun is skipped and what runs is cancelled."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from router.policy.progress import begin
 from router.work.definitions import Definitions
-from router.work.finish import Finish
+from router.work.finish import Finish, output_failure
 from state.errors import IllegalMove, InvalidTask, UnknownStep
 from state.machine import JOB_ENDED
 from state.records import Job
@@ -33,8 +34,7 @@ class Control:
         job = self._store.job(job_id)
         if job.state in ("queued", "processing", "waiting"):
             return job
-        to = job.paused_from or "queued"
-        return self._finish.apply(job, [Move("job", job.state, to, f"resumed by {by}")], by, paused_from="")
+        return self._finish.apply(job, [Move("job", "paused", job.paused_from or "queued", f"resumed by {by}")], by, paused_from="")
 
     def cancel(self, job_id: str, by: str, why: str = "") -> Job:
         """Final at once; workers are told with their next reply. Cancelling a cancelled job changes nothing."""
@@ -52,12 +52,14 @@ class Control:
         now = self._store.now()
         moves = [Move("job", "failed", "queued", f"retried by {by}")]
         fresh = {"failures": 0, "losses": 0, "error": None, "waiting_for": "", "finished_at": 0.0}
+        outputs = {s.id: s.output for s in job.steps if s.state == "done"}
         for step in job.steps:
             if step.state in ("failed", "unknown"):
-                moves.append(Move(step.id, step.state, "ready", f"retried by {by}", {**fresh, "ready_at": now}))
+                rule = self._definitions.step(job, step.id)
+                moves += begin(job, rule, step.state, f"retried by {by}", outputs, now, **fresh)
             elif step.state in ("skipped", "cancelled"):
                 moves.append(Move(step.id, step.state, "pending", f"retried by {by}", fresh))
-        return self._finish.apply(job, moves, by, error=None, output=None, finished_at=0.0, deadline_at=0.0)
+        return self._finish.apply(job, moves, by, error=None, output=None, finished_at=0.0, deadline_at=0.0, paused_from="")
 
     def resolve(self, job_id: str, step_id: str, to: str, output: Any, by: str) -> Job:
         """Say what became of a step whose effects nobody knows: run it again, take it as done (with `output`) or failed, or cancel the job."""
@@ -69,6 +71,10 @@ class Control:
             raise InvalidTask(f"to must be one of {', '.join(RESOLUTIONS)}", pointer="/to")
         if job.state in JOB_ENDED:
             raise IllegalMove(f"job {job_id} is {job.state}; retry it instead", entity=job_id, state=job.state, wanted=to)
+        if to == "done" and step.state == "unknown":
+            wrong = output_failure(self._definitions.of(job), job, step, output)
+            if wrong is not None:
+                raise InvalidTask(f"the output does not fit skill {job.skill}: {wrong['message']}", pointer=f"/output{wrong['pointer']}")
         if to == "cancelled":
             return self.cancel(job_id, by, f"step {step_id} resolved as cancelled by {by}")
         now = self._store.now()

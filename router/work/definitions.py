@@ -16,7 +16,7 @@ from pathlib import Path
 from skills.bundle import SkillFile, pack, read, write
 from skills.definition import Definition, StepDef, canonical
 from state.disk import Disk
-from state.errors import Fault, UnknownBundle
+from state.errors import UnknownBundle
 from state.journal import Damage
 from state.records import Job
 
@@ -87,8 +87,3 @@ class Definitions:
         for sha256 in self._known.keys() - used:
             del self._known[sha256]
             self._durable.discard(sha256)
-
-
-def unreadable(error: Exception) -> Fault:
-    """The refusal for a finished job whose definition cannot be read any more."""
-    return Fault(f"the job's definition cannot be read: {error}")

@@ -7,7 +7,7 @@ turn that makes a step ready and share its commit. Occupancy is what the leases 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,25 +17,31 @@ from fleet.registry import Live, Registry
 from router.policy.dispatch import Facts, StepFacts, WorkerFacts, decide
 from router.policy.progress import RUNNABLE
 from router.work.definitions import Definitions
-from router.work.lanes import Lane, Lanes, Place
+from router.work.lanes import Lane, Lanes, Needs, Place
 from state.clock import Clock
 from state.ids import lease_id
 from state.limits import PREFETCH_MAX
 from state.records import Job, Step, Worker
 from state.store import Move, Store
 
-LOOKS_MAX = 64                   # lane heads judged beyond the grants of one poll
+LOOKS_MAX = 64                   # lane heads judged beyond the grants of one poll, and parked polls judged for one step
 PREFETCH_TIMEOUT_S_MAX = 10.0    # longer steps are not held ahead: they would wait while another worker is free
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Parked:
-    """A poll that waits for work."""
+    """A poll that waits for work. `number` orders polls by how long they have waited; what it knows of its worker follows the worker's leases."""
 
     worker: str
+    most: int
+    number: int
     offers: frozenset[str]
     memory_mb: int
     free: int
+
+    def order(self) -> tuple[int, int]:
+        """Most free slots first, then longest parked."""
+        return -self.free, self.number
 
 
 class Dispatch:
@@ -45,8 +51,9 @@ class Dispatch:
                  stale_s: Callable[[], float], wake: Callable[[str], None]) -> None:
         self._store, self._definitions, self._leases, self._registry, self._lanes = store, definitions, leases, registry, lanes
         self._clock, self._stale_s, self._wake = clock, stale_s, wake
-        self._parked: dict[str, Parked] = {}
-        self._by_offers: dict[tuple[frozenset[str], int], dict[int, dict[str, None]]] = {}
+        self._parked: dict[str, dict[Parked, None]] = {}                  # by worker
+        self._by_offers: dict[tuple[frozenset[str], int], dict[int, dict[Parked, None]]] = {}
+        self._parks = 0
 
     # -- grants -------------------------------------------------------------------------------------------------------------------
 
@@ -57,7 +64,7 @@ class Dispatch:
             return []
         live.granted = max(live.granted, max((lease.n for lease in self._leases.of(worker.id).values()), default=0))
         now = self._clock.wall()
-        heads = [(place, id(lane), lane) for lane in self._lanes.of(worker.id) if _could_serve(lane, facts) and (place := lane.head())]
+        heads = [(place, id(lane), lane) for lane in self._lanes.of(worker.id) if (place := self._head(lane, facts))]
         heapq.heapify(heads)
         commands: list[dict[str, Any]] = []
         looks = 0
@@ -72,9 +79,13 @@ class Dispatch:
                 continue
             commands.append(self._lease(job, place, worker, live))
             facts = facts._replace(leases=facts.leases + 1, memory_held_mb=facts.memory_held_mb + lane.needs.memory_mb)
-            if (following := lane.head()) is not None:
+            if following := self._head(lane, facts):
                 heapq.heappush(heads, (following, number, lane))
         return commands
+
+    def _head(self, lane: Lane, facts: WorkerFacts) -> Place | None:
+        """The step whose turn it is, unless its needs or its skill's limit refuse it at a glance: that must not use up the looks of a poll."""
+        return lane.head() if _could_serve(lane, facts) and self._room(lane) else None
 
     def _lease(self, job: Job, place: Place, worker: Worker, live: Live) -> dict[str, Any]:
         step = job.steps[place[2]]
@@ -146,51 +157,94 @@ class Dispatch:
 
     # -- parked polls -------------------------------------------------------------------------------------------------------------
 
-    def park(self, worker: Worker, most: int) -> None:
-        """The worker's poll waits for work."""
-        self.unpark(worker.id)
-        free = max(0, worker.slots - len(self._leases.of(worker.id)))
-        parked = self._parked[worker.id] = Parked(worker.id, offers(worker.labels), worker.memory_mb, min(free, most))
-        self._by_offers.setdefault((parked.offers, parked.memory_mb), {}).setdefault(parked.free, {})[worker.id] = None
+    def park(self, worker_id: str, most: int) -> Parked:
+        """A poll of the worker waits for up to `most` steps."""
+        self._parks += 1
+        facts = self.worker_facts(self._store.workers[worker_id])
+        parked = Parked(worker_id, most, self._parks, facts.offers, facts.memory_mb, _free(facts, most))
+        self._parked.setdefault(worker_id, {})[parked] = None
+        self._enter(parked)
+        return parked
 
-    def unpark(self, worker_id: str) -> None:
-        """The worker's poll was answered, or its connection has gone."""
-        parked = self._parked.pop(worker_id, None)
-        if parked is not None:
-            classes = self._by_offers[parked.offers, parked.memory_mb]
-            del classes[parked.free][worker_id]
-            if not classes[parked.free]:
-                del classes[parked.free]
-                if not classes:
-                    del self._by_offers[parked.offers, parked.memory_mb]
+    def unpark(self, parked: Parked) -> None:
+        """This poll was answered, or its connection has gone. Nothing if it was taken out before."""
+        polls = self._parked.get(parked.worker)
+        if polls is None or parked not in polls:
+            return
+        self._leave(parked)
+        del polls[parked]
+        if not polls:
+            del self._parked[parked.worker]
+
+    def _enter(self, parked: Parked) -> None:
+        self._by_offers.setdefault((parked.offers, parked.memory_mb), {}).setdefault(parked.free, {})[parked] = None
+
+    def _leave(self, parked: Parked) -> None:
+        classes = self._by_offers[parked.offers, parked.memory_mb]
+        del classes[parked.free][parked]
+        if not classes[parked.free]:
+            del classes[parked.free]
+            if not classes:
+                del self._by_offers[parked.offers, parked.memory_mb]
 
     def parked(self) -> int:
         """Polls that wait."""
-        return len(self._parked)
+        return sum(len(polls) for polls in self._parked.values())
+
+    def polling(self) -> list[str]:
+        """Workers that have a poll waiting."""
+        return list(self._parked)
 
     def ring(self) -> bool:
         """Wake one fitting poll for each lane that got a step; True if any was woken."""
         woken = False
         for lane in self._lanes.take_rung():
-            waiting = len(lane.places)
-            while waiting > 0 and (parked := self._choose(lane)) is not None:
-                self.unpark(parked.worker)
-                self._wake(parked.worker)
-                waiting -= max(1, parked.free)
+            room = self._room(lane)
+            while room > 0 and (parked := self._choose(lane)) is not None:
+                self._rouse(parked.worker)
+                room -= max(1, parked.free)
                 woken = True
         return woken
 
+    def _room(self, lane: Lane) -> int:
+        """How many steps of the lane may be granted now, by the skill's own limit."""
+        place = lane.head() if lane.needs.skill else None
+        if place is None:
+            return len(lane.places)
+        limit = self._definitions.of(self._store.jobs[place[1]]).concurrency
+        running = len(self._leases.by_skill.get(lane.needs.skill, ()))
+        return len(lane.places) if limit is None else min(len(lane.places), max(0, limit - running))
+
     def _choose(self, lane: Lane) -> Parked | None:
-        """Most free slots, then longest parked, among those whose labels and memory fit."""
-        if lane.needs.target:
-            return self._parked.get(lane.needs.target)
-        best: tuple[int, str] | None = None
-        for (offered, memory_mb), classes in self._by_offers.items():
-            if offered.issuperset(lane.needs.labels) and lane.needs.memory_mb <= memory_mb:
-                free = max(classes)
-                if best is None or free > best[0]:
-                    best = (free, next(iter(classes[free])))
-        return self._parked[best[1]] if best is not None else None
+        """The first poll whose worker may take the lane's head now; one that was not heard lately, but is connected, only for want of others."""
+        place = lane.head()
+        if place is None:
+            return None
+        job = self._store.jobs[place[1]]
+        step, now = self.step_facts(job, job.steps[place[2]]), self._clock.wall()
+        silent = None
+        for parked in self._candidates(lane.needs):
+            decision = decide(Facts(step, self.worker_facts(self._store.workers[parked.worker]), now))
+            if decision.dispatch:
+                return parked
+            if silent is None and decision.rule == "worker_fresh":
+                silent = parked
+        return silent
+
+    def _candidates(self, needs: Needs) -> Iterator[Parked]:
+        """Polls that ask for work of workers with the labels and the memory: the best of each kind compared first, which nearly always does."""
+        if needs.target:
+            yield from [parked for parked in self._parked.get(needs.target, ()) if parked.most]
+            return
+        kinds = [classes for (offered, memory_mb), classes in self._by_offers.items()
+                 if offered.issuperset(needs.labels) and needs.memory_mb <= memory_mb]
+        best = min((next(iter(classes[max(classes)])) for classes in kinds), key=Parked.order, default=None)
+        if best is None:
+            return
+        if best.most:
+            yield best
+        others = [parked for classes in kinds for polls in classes.values() for parked in polls if parked.most and parked is not best]
+        yield from heapq.nsmallest(LOOKS_MAX, others, key=Parked.order)
 
     def job_changed(self, old: Job | None, new: Job | None) -> None:
         """A lease that has ended frees its worker and its skill; one that was cancelled is told to its worker with the next reply."""
@@ -201,24 +255,42 @@ class Dispatch:
                 live = self._registry.live.get(was.worker)
                 if now.state == "cancelled" and live is not None:
                     live.cancel[lease_id(new.id, index, was.attempt)] = None
-                    self._tell(was.worker)
+                    self._rouse(was.worker)
                 else:
                     self.refresh(was.worker)
                 self._lanes.ring_skill(new.skill)
+            elif was.state == "cancelled" and now.state == "leased" and now.worker in self._registry.live:
+                self._registry.live[now.worker].cancel.pop(lease_id(new.id, index, now.attempt), None)     # a commit failed: it stands again
 
-    def _tell(self, worker_id: str) -> None:
-        if worker_id in self._parked:
-            self.unpark(worker_id)
-            self._wake(worker_id)
+    def _rouse(self, worker_id: str) -> None:
+        """The worker's polls go on: each is answered, or parks again."""
+        for parked in list(self._parked.get(worker_id, ())):
+            self.unpark(parked)
+        self._wake(worker_id)
 
     def refresh(self, worker_id: str) -> None:
-        """A fact about this worker has changed (a lease has ended, labels): its parked poll may have a turn."""
-        if worker_id in self._parked and any(lane.places for lane in self._lanes.of(worker_id)):
-            self._tell(worker_id)
+        """A fact about this worker has changed (a lease has ended, labels): its parked polls may have a turn."""
+        polls = self._parked.get(worker_id)
+        if polls is None:
+            return
+        facts = self.worker_facts(self._store.workers[worker_id])
+        if any(lane.places and _could_serve(lane, facts) for lane in self._lanes.of(worker_id)):
+            self._rouse(worker_id)
+            return
+        for parked in polls:
+            known = (facts.offers, facts.memory_mb, _free(facts, parked.most))
+            if known != (parked.offers, parked.memory_mb, parked.free):
+                self._leave(parked)
+                parked.offers, parked.memory_mb, parked.free = known
+                self._enter(parked)
 
 
 def _could_serve(lane: Lane, facts: WorkerFacts) -> bool:
-    return facts.offers.issuperset(lane.needs.labels) and lane.needs.memory_mb <= facts.memory_mb
+    return facts.offers.issuperset(lane.needs.labels) and lane.needs.memory_mb <= facts.memory_mb - facts.memory_held_mb
+
+
+def _free(facts: WorkerFacts, most: int) -> int:
+    return min(max(0, facts.slots - facts.leases), most)
 
 
 def exclusive(effects: str, memory_mb: int, timeout_s: float) -> bool:

@@ -40,12 +40,12 @@ class Due:
         """The store swapped a record."""
         if new is None or new.state in JOB_ENDED:
             return
-        if new.deadline_at and (old is None or old.deadline_at != new.deadline_at):
+        again = old is None or old.state in JOB_ENDED         # it is new here, or a commit failed that had ended it
+        if new.deadline_at and (again or (old is not None and old.deadline_at != new.deadline_at)):
             heapq.heappush(self._heap, Moment(new.deadline_at, new.id, ""))
         if old is None or old.steps is not new.steps:
-            before = {s.id: s for s in old.steps} if old is not None else {}
-            for step in new.steps:
-                if step.waiting_for == "retry" and step.state == "waiting" and before.get(step.id) != step:
+            for index, step in enumerate(new.steps):
+                if step.state == "waiting" and step.waiting_for == "retry" and (old is None or old.steps[index] is not step):
                     heapq.heappush(self._heap, Moment(step.due_at, new.id, step.id))
 
     def take(self, now: float, most: int) -> list[Moment]:

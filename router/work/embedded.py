@@ -25,8 +25,8 @@ NAME = "embedded"
 class EmbeddedWorker:
     """Starts, watches, stops. `tick` is called about twice a second."""
 
-    def __init__(self, settings: Settings, log: Log, monotonic: Callable[[], float]) -> None:
-        self._settings, self._log, self._monotonic = settings, log, monotonic
+    def __init__(self, settings: Settings, log: Log, monotonic: Callable[[], float], grace_s: Callable[[], float]) -> None:
+        self._settings, self._log, self._monotonic, self._grace_s = settings, log, monotonic, grace_s
         self.secret = secrets.token_urlsafe(32)
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
@@ -39,7 +39,8 @@ class EmbeddedWorker:
         self._url = url
         settings = self._settings
         command = [sys.executable, "-S", "-E", "-s", "-m", "fleet", "--server", url, "--name", NAME, "--slots", str(settings.slots),
-                   "--data", str(settings.data / "worker"), "--secret-file", "-", "--log", "warning", *settings.worker_arguments]
+                   "--data", str(settings.data / "worker"), "--secret-file", "-", "--grace", f"{self._grace_s():g}",
+                   "--log", "warning", *settings.worker_arguments]
         self._process = subprocess.Popen(command, cwd=settings.root, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         assert self._process.stdin is not None
         self._process.stdin.write(self.secret.encode() + b"\n")
@@ -54,13 +55,15 @@ class EmbeddedWorker:
     def tick(self) -> None:
         """Start it again if it has died."""
         now = self._monotonic()
+        if not self._url:
+            return                     # it was not started, or was asked to leave
         if self._process is not None and self._process.poll() is not None:
             if now - self._started_at > STEADY_S:
                 self._pause_s = PAUSE_S_FIRST
             self._log.warning("embedded_worker_died", status=self._process.returncode, again_in_s=self._pause_s)
             self._start_at, self._process = now + self._pause_s, None
             self._pause_s = min(PAUSE_S_MAX, self._pause_s * 2)
-        elif self._process is None and self._url and now >= self._start_at:
+        elif self._process is None and now >= self._start_at:
             self.start(self._url)
 
     def stop(self) -> None:

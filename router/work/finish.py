@@ -19,18 +19,15 @@ from skills.definition import Definition
 from state.errors import LeaseLost, ResultConflict
 from state.ids import lease_parts
 from state.limits import HISTORY_ENTRIES_MAX
-from state.machine import STEP_ENDED
 from state.records import Job, Step
 from state.store import Move, Store
 
-LATE_DATA_SHOWN = ("status", "error")
-
 
 class Finish:
-    """Settles attempts. `random()` gives numbers in [0, 1) for the backoff's jitter."""
+    """Settles attempts. `random()` gives numbers in [0, 1) for the backoff's jitter; `wall()` is what retry times are dates of."""
 
-    def __init__(self, store: Store, definitions: Definitions, leases: Leases, random: Callable[[], float]) -> None:
-        self._store, self._definitions, self._leases, self._random = store, definitions, leases, random
+    def __init__(self, store: Store, definitions: Definitions, leases: Leases, random: Callable[[], float], wall: Callable[[], float]) -> None:
+        self._store, self._definitions, self._leases, self._random, self._wall = store, definitions, leases, random, wall
 
     def apply(self, job: Job, decided: Sequence[Move], by: str, **fields: Any) -> Job:
         """Take moves of a job together with all that follows from them."""
@@ -45,9 +42,9 @@ class Finish:
         job, index = self.place(result)
         step = job.steps[index]
         digest = "" if result.status == "partial" else result_digest(result.status, result.output, result.error)
-        if step.state != "leased" or step.attempt != result.attempt or not _holds(step, result):
+        lease = self._leases.by_id.get(result.lease)
+        if lease is None or not _holds(step, result):
             return self._settled_before(job, step, result, digest)
-        lease = self._leases.by_id[result.lease]
         self._take_events(job, step, result)
         if result.status == "partial":
             self._leases.renew(lease, running=True)
@@ -98,7 +95,7 @@ class Finish:
 
     def _done(self, job: Job, step: Step, result: Result, digest: str) -> None:
         definition = self._definitions.of(job)
-        wrong = _output_failure(definition, job, step, result.output)
+        wrong = output_failure(definition, job, step, result.output)
         if wrong is not None:
             self._failed(job, step, wrong, digest, result.worker)
             return
@@ -114,7 +111,7 @@ class Finish:
         """Take the edge that the judgement names."""
         now = self._store.now()
         if decision.rule == "retry" and decision.facts.get("delay_s"):
-            fields = {**fields, "due_at": now + decision.facts["delay_s"], "waiting_for": "retry"}
+            fields = {**fields, "due_at": round(self._wall() + decision.facts["delay_s"], 3), "waiting_for": "retry"}
             move = Move(step.id, "leased", "waiting", decision.reason, fields)
         elif decision.rule == "retry":
             move = Move(step.id, "leased", "ready", decision.reason, {**fields, "ready_at": now})
@@ -151,16 +148,11 @@ def again(step: Step, result: Result, digest: str) -> dict[str, Any] | None:
     return {"accepted": True, "duplicate": True}
 
 
-def ended(step: Step) -> bool:
-    """Nothing more can happen to the step without an operator."""
-    return step.state in STEP_ENDED
-
-
 def _holds(step: Step, result: Result) -> bool:
     return step.worker == result.worker and (result.boot is None or not step.boot or step.boot == result.boot)
 
 
-def _output_failure(definition: Definition, job: Job, step: Step, output: Any) -> dict[str, Any] | None:
+def output_failure(definition: Definition, job: Job, step: Step, output: Any) -> dict[str, Any] | None:
     """Why the job's output would not fit the skill's schema once this step has ended the graph; None if it fits or others still run."""
     if definition.output is None or step.id not in definition.ends:
         return None

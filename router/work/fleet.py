@@ -13,10 +13,10 @@ from fleet.leases import Leases
 from fleet.protocol import CANCEL, Heartbeat, Poll, Result, newer_boot
 from fleet.registry import Live, Registry
 from router.config import Fleet as FleetConfig
-from router.work.dispatch import Dispatch, received
+from router.work.dispatch import Dispatch, Parked, received
 from router.work.duties import Duties
 from router.work.finish import Finish
-from state.errors import Fault, WorkerSuperseded
+from state.errors import Fault, UnknownWorker, WorkerSuperseded
 from state.records import Worker
 from state.store import Store
 
@@ -64,7 +64,10 @@ class Fleet:
     def poll(self, poll: Poll) -> tuple[dict[str, Any], bool]:
         """(the reply to GET /commands, whether it holds anything). Sent again first: grants that the worker says it has not seen."""
         worker = self._registry.worker(poll.worker)
-        if poll.boot and worker.boot and poll.boot != worker.boot and not newer_boot(poll.boot, worker.boot):
+        if poll.boot and worker.boot and poll.boot != worker.boot:
+            if newer_boot(poll.boot, worker.boot):       # it must not be sent what an earlier process was granted
+                raise UnknownWorker(f"process {poll.boot} of worker {worker.id} has not sent a heartbeat",
+                                    hint=f'POST /heartbeat {{"worker":"{worker.id}","boot":"{poll.boot}"}} registers it')
             raise WorkerSuperseded(f"worker {worker.id} was started again as {worker.boot}; {poll.boot} is the older process")
         live = self._registry.polled(poll.worker, poll.seen)
         worker = self._store.workers[poll.worker]
@@ -76,13 +79,13 @@ class Fleet:
         seen = max((c["n"] for c in commands if "n" in c), default=live.seen or 0)
         return {"commands": commands, "seen": seen, "poll_s": self._config().poll_s, "drain": self._drains(worker)}, bool(commands)
 
-    def park(self, poll: Poll) -> None:
-        """The poll waits."""
-        self._dispatch.park(self._store.workers[poll.worker], poll.max)
+    def park(self, poll: Poll) -> Parked:
+        """The poll waits; a worker may have several that do."""
+        return self._dispatch.park(poll.worker, poll.max)
 
-    def unpark(self, worker_id: str) -> None:
+    def unpark(self, parked: Parked) -> None:
         """The poll waits no more."""
-        self._dispatch.unpark(worker_id)
+        self._dispatch.unpark(parked)
 
     def results(self, results: list[Result | Fault]) -> list[dict[str, Any] | Fault]:
         """Each result's reply or its refusal, in order; each is a unit of its own."""

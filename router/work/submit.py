@@ -50,7 +50,6 @@ class Admission:
     decision: Decision
     bytes: int
     large: bool
-    digest: str = ""
     blocking: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -80,12 +79,12 @@ def parse_task(value: Any, at: str = "") -> Task:
 
 
 class Submit:
-    """Admits tasks. `leaving()` is true while the server shuts down."""
+    """Admits tasks. `live()` counts jobs that have not ended, `leaving()` is true while the server shuts down, deadlines go by `wall()`."""
 
     def __init__(self, store: Store, library: Library, definitions: Definitions, content: Content, config: Callable[[], Config],
-                 leaving: Callable[[], bool]) -> None:
+                 live: Callable[[], int], leaving: Callable[[], bool], wall: Callable[[], float]) -> None:
         self._store, self._library, self._definitions, self._content = store, library, definitions, content
-        self._config, self._leaving = config, leaving
+        self._config, self._live, self._leaving, self._wall = config, live, leaving, wall
 
     # -- judging --------------------------------------------------------------------------------------------------------------------
 
@@ -96,9 +95,9 @@ class Submit:
         refusal = self._store.engine.refusal()
         if refusal is not None:
             raise refusal
-        limits = self._config().server
-        if len(self._store.jobs) + more > limits.max_live_jobs:
-            raise QueueFull(f"{len(self._store.jobs)} jobs are live, {limits.max_live_jobs} are allowed", retry_after_s=5)
+        limits, live = self._config().server, self._live()
+        if live + more > limits.max_live_jobs:
+            raise QueueFull(f"{live} jobs are live, {limits.max_live_jobs} are allowed", retry_after_s=5)
         if self._store.bytes_held > limits.max_queued_bytes:
             raise QueueFull(f"live jobs hold {self._store.bytes_held} bytes, {limits.max_queued_bytes} are allowed", retry_after_s=5)
 
@@ -115,7 +114,7 @@ class Submit:
         return decision, catalogue.skills[decision.target] if decision.dispatch else None
 
     def admit(self, task: Task, size: int) -> Admission:
-        """Judge a task of `size` bytes; NoSkillMatches or InvalidInput where it cannot become a job."""
+        """Judge a task of at least its input's `size` in bytes; NoSkillMatches or InvalidInput where it cannot become a job."""
         decision, definition = self.route(task)
         if definition is None:
             raise NoSkillMatches(decision.reason, candidates=decision.facts["candidates"],
@@ -123,7 +122,7 @@ class Submit:
         check_input(definition, task.input)
         large = size > VALUE_INLINE_BYTES_MAX and len(encode(task.input)) > VALUE_INLINE_BYTES_MAX
         admission = Admission(task, definition, decision, size, large)
-        if not self._definitions.is_pinned(definition):
+        if large or not self._definitions.is_pinned(definition):       # while a helper works, a sweep may find that nobody uses it
             files = self._library.files(definition)
             admission.blocking.append(lambda: self._definitions.pin(definition, files))
         if large:
@@ -141,7 +140,7 @@ class Submit:
         definition, task = admission.definition, admission.task
         self._definitions.pinned(definition)
         now = self._store.now()
-        deadline = round(now + task.deadline_s, 3) if task.deadline_s else 0.0
+        deadline = round(self._wall() + task.deadline_s, 3) if task.deadline_s else 0.0
         job = Job(self._store.ids.job(), "queued", task.task, definition.name, definition.version, definition.sha256, admission.decision.document(),
                   task.input, first_steps(definition, now), task.priority, now, now, deadline_at=deadline, target=task.target,
                   traceparent=traceparent, bytes=admission.bytes, keys=((scope, key, digest, now, status),) if key else ())
@@ -170,7 +169,8 @@ def check_input(definition: Definition, value: Any) -> None:
         first = errors[0]
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         detail = f"the input does not fit skill {definition.name}: {first['pointer']} {first['message']}{more}"
-        raise InvalidInput(detail, pointer=str(first["pointer"]), errors=errors, skill=definition.name, hint=f"GET /skills/{definition.name} shows the schema")
+        raise InvalidInput(detail, pointer=str(first["pointer"]), errors=errors, skill=definition.name,
+                           hint=f"GET /skills/{definition.name} shows the schema")
 
 
 def digest_of(body: bytes) -> str:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,35 @@ from urllib.parse import parse_qs, urlsplit
 from skills.bundle import SkillFile, describe, pack
 from tests.kit import ROOT, a_folder
 
+PARK_S = 5.0            # of a poll; under a worker's 25 s, so that a test that needs the next poll gets it
 PATIENCE_S = 8.0        # what a test waits for at most; reached only when the promise does not hold
+
+
+class Server(ThreadingHTTPServer):
+    """Knows its connections, so that it can cut them."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, *arguments: Any) -> None:
+        self.connections: set[socket.socket] = set()
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.connections.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, *_: Any) -> None:
+        return
+
+    def cut(self) -> None:
+        for connection in list(self.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class Peer:
@@ -40,19 +69,23 @@ class Peer:
         self.content: dict[str, bytes] = {}
         self.answers: dict[str, list[tuple[int, Any]]] = {}             # by path: scripted answers, used up one by one
         self.judge: Callable[[dict[str, Any]], Any] = lambda result: {"accepted": True}
+        self.whole: Callable[[list[Any]], tuple[int, Any] | None] = lambda items: None      # refuses a POST /result as a whole
         self.requests: list[str] = []
+        self.authorizations: set[str | None] = set()
+        self.port = 0
 
     def __enter__(self) -> Peer:
-        self._server = ThreadingHTTPServer(("127.0.0.1", getattr(self, "port", 0)), _handler(self))
-        self._server.daemon_threads = True
+        self._server = Server(("127.0.0.1", self.port), _handler(self))
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(self, *_: Any) -> None:
+        """Go away as a killed server does: its connections break. Entered again, it listens on the same port."""
         self._server.shutdown()
         self._server.server_close()
+        self._server.cut()
 
     def bundle(self, files: dict[str, str], executable: tuple[str, ...] = ()) -> str:
         """Offer a skill's files; the bundle's name."""
@@ -95,8 +128,8 @@ class Peer:
 
 def command(n: int, bundle: str, entry: str = "tool.py:main", value: Any = None, **more: Any) -> dict[str, Any]:
     """A grant of a python step."""
-    return {"type": "run", "n": n, "lease": f"l_{n}", "job": f"j_{n}", "step": "one", "attempt": 1, "skill": "tried", "bundle": bundle, "kind": "python",
-            "spec": {"entry": entry}, "entry": entry, "input": value, "timeout_s": 5, "effects": "none", **more}
+    return {"type": "run", "n": n, "lease": f"l_{n}", "job": f"j_{n}", "step": "one", "attempt": 1, "skill": "tried", "bundle": bundle,
+            "kind": "python", "spec": {"entry": entry}, "entry": entry, "input": value, "timeout_s": 5, "effects": "none", **more}
 
 
 def run_command(n: int, bundle: str, argv: list[str], value: Any = None, **more: Any) -> dict[str, Any]:
@@ -157,6 +190,7 @@ def _handler(peer: Peer) -> type[BaseHTTPRequestHandler]:
         def _scripted(self, path: str) -> bool:
             with peer.news:
                 peer.requests.append(f"{self.command} {self.path}")
+                peer.authorizations.add(self.headers.get("Authorization"))
                 answers = peer.answers.get(path)
                 found = answers.pop(0) if answers else None
                 peer.news.notify_all()
@@ -179,12 +213,18 @@ def _handler(peer: Peer) -> type[BaseHTTPRequestHandler]:
                     reply: Any = {**peer.numbers, "cancel": list(peer.cancel), "seen": peer.seen_granted, "drain": peer.numbers.get("drain", False)}
                 else:
                     items = message if isinstance(message, list) else [message]
-                    peer.posts.append(items)
-                    peer.results += items
-                    said = [peer.judge(item) for item in items]
-                    reply = said if isinstance(message, list) else said[0]
+                    reply = self._take(items, isinstance(message, list))
                 peer.news.notify_all()
             self._answer(reply.get("status", 200) if isinstance(reply, dict) else 200, reply)
+
+        def _take(self, items: list[Any], many: bool) -> Any:
+            refused = peer.whole(items)
+            if refused:
+                return {**refused[1], "status": refused[0]}
+            peer.posts.append(items)
+            peer.results += items
+            said = [peer.judge(item) for item in items]
+            return said if many else said[0]
 
         def do_GET(self) -> None:
             path = urlsplit(self.path).path
@@ -198,12 +238,18 @@ def _handler(peer: Peer) -> type[BaseHTTPRequestHandler]:
             with peer.news:
                 peer.polls.append(query)
                 peer.news.notify_all()
-                most = int(query["max"])
-                peer.news.wait_for(lambda: (peer.commands and most) or any(c["type"] == "cancel" for c in peer.commands), min(5.0, float(query["wait"])))
-                given = [c for c in peer.commands if c["type"] == "cancel"] + [c for c in peer.commands if c["type"] == "run"][:most]
+                most, number = int(query["max"]), len(peer.polls)
+
+                def due() -> list[dict[str, Any]]:
+                    runs = [c for c in peer.commands if c["type"] == "run"]
+                    return [c for c in peer.commands if c["type"] == "cancel"] + runs[:most]
+
+                peer.news.wait_for(lambda: due() or number < len(peer.polls), min(PARK_S, float(query["wait"])))
+                given = due() if number == len(peer.polls) else []       # a worker that polls again has given up its older poll
                 peer.commands = [c for c in peer.commands if c not in given]
                 peer.seen_granted = max([peer.seen_granted, *(c.get("n", 0) for c in given)])
-            self._answer(200, {"commands": given, "seen": peer.seen_granted, "poll_s": peer.numbers["poll_s"], "drain": peer.numbers.get("drain", False)})
+                drain = bool(peer.numbers.get("drain"))
+            self._answer(200, {"commands": given, "seen": peer.seen_granted, "poll_s": peer.numbers["poll_s"], "drain": drain})
 
         def do_PUT(self) -> None:
             data = self._body()

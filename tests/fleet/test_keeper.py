@@ -47,12 +47,12 @@ def test_when_the_keeper_dies_its_steps_fail_and_a_new_keeper_takes_over():
     with hands({"tool.py": TOOL}) as h:
         attempt = h.call(value=str(h.tmp / "pids"), timeout_s=8)
         h.until(lambda: (h.tmp / "pids").exists())
-        runner, keeper, _, _ = json.loads((h.tmp / "pids").read_text())
+        runner, keeper, child, away = json.loads((h.tmp / "pids").read_text())
         same(keeper, h.pool.spawner.keeper_pid)
         os.kill(keeper, signal.SIGKILL)
         error = h.error_of(attempt)
         same((error["code"], error["retryable"]), ("runner_died", True))
-        h.until(lambda: dead(runner))
+        h.until(lambda: all(map(dead, (runner, child, away))), "the end of what the old keeper kept")
         same(h.end_of(h.call("tool.py:ping", 5)), 5)
         assert h.pool.spawner.keeper_pid != keeper
 

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from fleet.protocol import (commands_query, labels_of, newer_boot, offers, parse_dispatch, parse_heartbeat, parse_results, result_digest,
-                            worth_retrying)
+from fleet.protocol import (
+    commands_query,
+    labels_of,
+    newer_boot,
+    offers,
+    parse_dispatch,
+    parse_heartbeat,
+    parse_results,
+    result_digest,
+    worth_retrying,
+)
 from state.errors import Fault, InvalidMessage, InvalidQuery
 from tests.kit import refuses, same
 
@@ -20,13 +29,15 @@ def test_a_heartbeat_with_a_name_alone_is_a_worker_with_one_slot():
 
 
 def test_a_whole_heartbeat_is_read_and_unknown_members_are_ignored():
-    beat = parse_heartbeat({"worker": "gpu-1.rack", "boot": "1767225600000-5f3a", "protocol": 1, "slots": 4, "labels": {"gpu": "h100"}, "held": ["l_1"],
-                            "seen": 17, "load": 0.5, "memory_mb": 64000, "disk_free_mb": 1.5, "mood": "good"})
-    same((beat.slots, beat.labels, beat.held, beat.seen, beat.load, beat.memory_mb, beat.disk_free_mb), (4, {"gpu": "h100"}, ["l_1"], 17, 0.5, 64000, 1))
+    beat = parse_heartbeat({"worker": "gpu-1.rack", "boot": "1767225600000-5f3a", "protocol": 1, "slots": 4, "labels": {"gpu": "h100"},
+                            "held": ["l_1"], "seen": 17, "load": 0.5, "memory_mb": 64000, "disk_free_mb": 1.5, "mood": "good"})
+    same((beat.slots, beat.labels, beat.held, beat.seen), (4, {"gpu": "h100"}, ["l_1"], 17))
+    same((beat.load, beat.memory_mb, beat.disk_free_mb), (0.5, 64000, 1))
 
 
 def test_wrong_members_of_a_heartbeat_are_refused_with_their_pointer():
-    for member, value, pointer in (("worker", "", "/worker"), ("worker", "a b", "/worker"), ("worker", None, "/worker"), ("worker", "x" * 65, "/worker"),
+    for member, value, pointer in (("worker", "", "/worker"), ("worker", "a b", "/worker"), ("worker", None, "/worker"),
+                                   ("worker", "x" * 65, "/worker"),
                                    ("boot", "yesterday", "/boot"), ("slots", "2", "/slots"), ("slots", True, "/slots"), ("slots", -1, "/slots"),
                                    ("labels", 3, "/labels"), ("labels", {"a b": "c"}, "/labels"), ("labels", ["x=1", 2], "/labels"),
                                    ("held", "l_1", "/held"), ("held", ["l_1", 2], "/held/1"), ("seen", -1, "/seen"), ("seen", 1.5, "/seen"),
@@ -55,7 +66,8 @@ def test_one_result_or_an_array_is_read_and_a_bad_item_leaves_its_neighbours():
 def test_wrong_members_of_a_result_are_refused_with_their_pointer():
     for members, pointer in (({"worker": 1}, "/worker"), ({"lease": ""}, "/lease"), ({"lease": "a b"}, "/lease"), ({"attempt": "1"}, "/attempt"),
                              ({"attempt": True}, "/attempt"), ({"status": "fine"}, "/status"), ({"status": "failed"}, "/error"),
-                             ({"error": "no"}, "/error"), ({"error": {"code": "Bad Code"}}, "/error/code"), ({"error": {"message": 1}}, "/error/message"),
+                             ({"error": "no"}, "/error"), ({"error": {"code": "Bad Code"}}, "/error/code"),
+                             ({"error": {"message": 1}}, "/error/message"),
                              ({"error": {"retryable": "no"}}, "/error/retryable"), ({"events": {"k": 1}}, "/events"), ({"events": [1]}, "/events/0"),
                              ({"events": [{"k": 0, "type": "log"}]}, "/events/0/k"), ({"events": [{"k": 1, "type": "song"}]}, "/events/0/type")):
         (fault,) = parse_results(a_result(**members))
@@ -83,7 +95,8 @@ def test_a_poll_takes_plain_values_or_lists_and_bounds_them():
     same(tuple(commands_query({"worker": ["w1"], "max": ["4"], "wait": ["25"], "seen": ["17"], "boot": ["1-a"]})), ("w1", 4, 25.0, 17, "1-a"))
     poll = commands_query({"worker": "w1", "max": "inf", "wait": "1e9"})
     same((poll.max, poll.wait_s), (4352, 60.0))
-    for query, pointer in (({}, "worker"), ({"worker": "/"}, "worker"), ({"worker": "w1", "max": "many"}, "max"), ({"worker": "w1", "wait": "nan"}, "wait"),
+    for query, pointer in (({}, "worker"), ({"worker": "/"}, "worker"), ({"worker": "w1", "max": "many"}, "max"),
+                           ({"worker": "w1", "wait": "nan"}, "wait"),
                            ({"worker": "w1", "seen": "-1"}, "seen"), ({"worker": "w1", "boot": "x"}, "boot")):
         same(refuses(InvalidQuery, lambda q=query: commands_query(q)).pointer, pointer)
 
@@ -98,7 +111,8 @@ def test_of_two_boots_exactly_one_is_newer_unless_they_are_the_same():
 def test_the_digest_of_a_result_depends_on_what_settles_it_and_on_nothing_else():
     one = result_digest("done", {"a": 1, "b": [1, 2]}, None)
     same(one, result_digest("done", {"b": [1, 2], "a": 1}, None))
-    assert len({one, result_digest("failed", {"a": 1, "b": [1, 2]}, None), result_digest("done", {"a": 1}, None), result_digest("done", None, {"a": 1})}) == 4
+    others = {result_digest("failed", {"a": 1, "b": [1, 2]}, None), result_digest("done", {"a": 1}, None), result_digest("done", None, {"a": 1})}
+    same((len(others), one in others), (3, False))
     same(len(result_digest("done", "\ud800", None)), 64)
 
 

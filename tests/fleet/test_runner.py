@@ -98,6 +98,10 @@ def surrogate(value):
 def stuck_import(value):
     return __import__("state").WHO
 
+def spoil(value):
+    os.rmdir(os.getcwd())
+    return os.getpid()
+
 def group(value):
     child = subprocess.Popen(["sleep", "60"])
     away = subprocess.Popen(["sleep", "60"], start_new_session=True)
@@ -189,6 +193,15 @@ def test_files_that_a_function_keeps_are_put_aside_before_the_work_folder_is_emp
 def test_each_call_finds_its_work_folder_empty_and_is_in_it():
     with hands(FILES) as h:
         same([h.end_of(h.call("tool.py:litter")) for _ in range(3)], [[], [], []])
+
+
+def test_a_runner_whose_work_folder_cannot_be_cleaned_leaves_and_costs_the_next_call_nothing():
+    with hands(FILES) as h:
+        for _ in range(30):
+            h.end_of(h.call("tool.py:count"))
+        spoilt, behind = h.call("tool.py:spoil"), [h.call("tool.py:count") for _ in range(3)]
+        pids = [h.end_of(a)[1] for a in behind]
+        assert h.end_of(spoilt) not in pids and len(set(pids)) == 1
 
 
 def test_a_phase_waits_for_its_acknowledgement_and_is_not_run_again():

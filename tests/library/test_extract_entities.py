@@ -190,6 +190,7 @@ def test_bad_bytes_are_told_and_empty_text_has_no_entities() -> None:
 
 
 def test_options_that_make_no_sense_are_refused_by_the_schema() -> None:
-    wrong: list[dict[str, Any]] = [{"types": []}, {"types": ["name"]}, {"country": "de"}, {"date_order": "ymd"}, {"max_entities": 0}, {"min_confidence": 2}]
+    wrong: list[dict[str, Any]] = [{"types": []}, {"types": ["name"]}, {"country": "de"}, {"date_order": "ymd"}, {"max_entities": 0},
+                                   {"min_confidence": 2}]
     for options in wrong:
         assert is_refused("extract-entities", {"text": "x", **options}), options

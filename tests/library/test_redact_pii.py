@@ -45,6 +45,11 @@ def value(document: Any, **options: Any) -> Any:
     return fits("redact-pii", "output", TOOL.redact({"json": document, **options}, Step()))["json"]
 
 
+def a_shared_log(lines: int) -> str:
+    """Lines with an address, a phone number and a name each."""
+    return "".join(f"row {n}: mail u{n}@example.org, call +49 30 {1_000_000 + n}, Mr. Okonkwo paid {n} EUR, then okay\n" for n in range(lines))
+
+
 def test_a_letter_keeps_its_sense_and_loses_its_people() -> None:
     same(out(LETTER), """Dear Mr. [NAME],
 
@@ -206,7 +211,7 @@ def test_what_only_looks_like_json_is_text_and_what_must_be_json_is_refused() ->
 
 
 def test_a_file_passes_in_windows_and_gives_what_the_whole_text_gives() -> None:
-    text = "".join(f"row {n}: mail u{n}@example.org, call +49 30 {1_000_000 + n}, Mr. Okonkwo paid {n} EUR, then okay\n" for n in range(3_200))
+    text = a_shared_log(3_200)
     step = Step()
     result = redacted(a_file(text), step, max_finds=100_000)
     same(result["text"], "".join(f"row {n}: mail [EMAIL], call [PHONE], Mr. [NAME] paid {n} EUR, then okay\n" for n in range(3_200)))

@@ -33,7 +33,7 @@ LOGIN = re.compile(r"://([^\s/:@\"']{0,200}:[^\s/@\"']{1,200})@")
 WORDS = (r"passw(?:or)?ds?|passwd|passphrase|pwd|secrets?|tokens?|api[_ -]?keys?|access[_ -]?keys?|account[_ -]?key|private[_ -]?key"
          r"|client[_ -]?secret|auth[_ -]?key|credentials?|session[_ -]?id|pin(?: code)?|cvv|cvc|kennwort|passwort|mot de passe|contraseña|clave|senha"
          r"|wachtwoord|lösenord|hasło|пароль|密码|密碼|口令|パスワード|暗証番号|비밀번호")
-ASSIGNED = re.compile(rf"(?<![A-Za-z])(?:[\w.-]{{0,40}}[_.-])?(?:{WORDS})(?:[_.-]\w{{1,20}})?[\"'`]?\s*(?::=?|=>?|：|\bis\b|\bist\b|は)\s*"
+ASSIGNED = re.compile(rf"(?<![A-Za-z])(?:{WORDS})(?:[_.-]\w{{1,20}})?[\"'`]?\s*(?::=?|=>?|：|\bis\b|\bist\b|は)\s*"
                       r"(?:\"([^\"\r\n]{1,400})\"|'([^'\r\n]{1,400})'|([^\s\"'<>,;，。]{3,400}))", re.IGNORECASE)
 # What stands after such a word in code, forms and prose without being a secret.
 NO_SECRET = re.compile(

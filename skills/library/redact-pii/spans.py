@@ -57,7 +57,7 @@ def windows(pieces: Iterable[str], size: int = WINDOW_CHARACTERS) -> Iterator[Wi
         buffer += piece
         while len(buffer) - first > size + MARGIN_CHARACTERS:
             last = cut(buffer, first + size)
-            yield Window(buffer, offset, first, last)
+            yield Window(buffer[:last + MARGIN_CHARACTERS], offset, first, last)
             drop = max(0, last - CONTEXT_CHARACTERS)
             buffer, offset, first = buffer[drop:], offset + drop, last - drop
     if len(buffer) > first:

@@ -19,6 +19,7 @@ RANK_WEIGHT, POSITION_WEIGHT, TITLE_WEIGHT = 0.62, 0.2, 0.18
 REDUNDANCY_WEIGHT = 0.55           # how much likeness to what was chosen counts against a sentence
 SHORT_WORDS, LONG_WORDS = 7, 45    # outside these a sentence says little, or too much at once
 PROSE_LETTERS = 0.72               # share of letters below which a sentence is a formula, a listing or a table row; prose has 0.8
+FILLER_SHARE = 0.25                # of the best score: what lies below it does not fill up a summary of so many characters
 POOL_MIN, POOL_MAX = 100, 1_500    # best sentences among which repetition is weighed
 FREQUENT_SHARE = 0.3               # of the sentences: a short word in so many of them carries no topic
 FREQUENT_LETTERS = 3
@@ -134,11 +135,14 @@ def choose(candidates: list[Candidate], sentences_max: int, characters_max: int 
     pool = sorted(candidates, key=lambda one: (-one.score, one.sentence.start))[:min(POOL_MAX, max(POOL_MIN, 6 * sentences_max))]
     alike = [0.0] * len(pool)
     chosen: list[Candidate] = []
+    highest = pool[0].score if pool else 0.0
     room = characters_max if characters_max is not None else -1
     while pool and len(chosen) < sentences_max:
         at = max(range(len(pool)), key=lambda place: pool[place].score * (1 - REDUNDANCY_WEIGHT * alike[place]) if alike[place] < 0.9 else -1.0)
         best = pool.pop(at)
         repeated = alike.pop(at) >= 0.9
+        if characters_max is not None and chosen and best.score < FILLER_SHARE * highest:
+            continue                   # room that is left is no reason to say what does not matter
         length = len(best.sentence.text) + (1 if chosen else 0)
         if repeated or 0 <= room < length:
             continue

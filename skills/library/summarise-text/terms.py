@@ -79,7 +79,7 @@ class Terms:
         for word, count in self.words.items():
             alone = count - paired[word]
             frequent = len(word) <= FREQUENT_LETTERS and not self.stop and count > FREQUENT_SHARE * self.total > 3
-            if (alone >= 2 and not frequent) or (alone == count == 1 and len(self.words) < 60 and len(word) > 6):
+            if alone >= 2 and not frequent:
                 scored.append((alone * min(1.3, 0.6 + len(word) / 12), self._form(word), count))
         scored.extend(self._best_grams())
         scored.sort(key=lambda item: (-item[0], item[1]))
