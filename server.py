@@ -126,7 +126,10 @@ def start(options: Options, clock: Clock, log: Log) -> tuple[DataLock, Engine, H
     config = ConfigFolder(options.settings.config, log)
     embedded = EmbeddedWorker(options.settings, log, clock.monotonic, lambda: config.current.server.grace_s)
     gate = Gate(secrets_of(options, embedded.secret), options.loopback)
-    lock = DataLock(options.settings.data)
+    try:
+        lock = DataLock(options.settings.data)
+    except OSError as error:
+        raise UsageError(f"cannot use {options.settings.data}: {error}") from error
     dispatcher = Dispatcher(Table(), gate)
     try:
         engine = Engine((options.host, options.port), dispatcher, clock, log, ssl_context=tls_of(options))

@@ -11,7 +11,8 @@ HEADING = (f"{'':{NAME_WIDTH}} {'median':>9} {'least':>9} {'most':>9} {'':8} {'r
 
 
 class Figure(NamedTuple):
-    """One row. `less_is_better` turns the ratio round, so that 1 or more always means: reached. `beside` are further figures by name, in words."""
+    """One row. `less_is_better` turns the ratio round, so that 1 or more always means: reached. `beside` are further figures by name, in
+    words; those that are 0 are not printed."""
 
     name: str
     unit: str
@@ -39,7 +40,7 @@ class Figure(NamedTuple):
         """For people."""
         ratio = self.ratio()
         spread = [number(min(self.values)), number(max(self.values))] if len(self.values) > 1 else ["", ""]
-        beside = ", ".join(f"{name} {number(value)}" for name, value in self.beside.items())
+        beside = ", ".join(f"{name} {number(value)}" for name, value in self.beside.items() if value)
         return (f"{self.name:{NAME_WIDTH}} {number(self.median()):>9} {spread[0]:>9} {spread[1]:>9} {self.unit:8} "
                 f"{number(self.reach) if self.reach is not None else '-':>9} {f'{ratio:.2f}' if ratio is not None else '-':>6}   {beside}").rstrip()
 

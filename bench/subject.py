@@ -165,11 +165,11 @@ class House(Subject):
                 raise RuntimeError(f"the job did not end as it should: {json.dumps(job)[:1000]}")
 
     def drained(self) -> None:
-        """Wait until no job is live."""
+        """Wait until no job is live and new ones are taken (files that lag behind make /ready 503)."""
         until = time.monotonic() + READY_S_MAX
-        while set(self.get("/ready")["jobs"]) - {"done"}:
+        while (ready := json.loads(self.ask("GET", "/ready").body))["reasons"] or set(ready["jobs"]) - {"done"}:
             if time.monotonic() > until:
-                raise RuntimeError(f"jobs are left after {READY_S_MAX:.0f} s: {self.get('/ready')}")
+                raise RuntimeError(f"jobs are left after {READY_S_MAX:.0f} s: {ready}")
             time.sleep(0.05)
 
     def workers_cpu_s(self) -> float:

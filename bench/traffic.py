@@ -54,7 +54,7 @@ def health(quick: bool) -> Iterator[Figure]:
     with a_house() as house, a_stock_server(*_sizes(house)) as stock:
         for connections in CONNECTIONS:
             ours, theirs = _side_by_side(house, stock, HEALTH, connections, effort)
-            yield _figure(f"GET /health, {connections} connections", ours, theirs, UVICORN_PER_S if connections == 32 else None)
+            yield _figure(f"GET /health, {_on(connections)}", ours, theirs, UVICORN_PER_S if connections == 32 else None)
 
 
 def post(quick: bool) -> Iterator[Figure]:
@@ -64,7 +64,11 @@ def post(quick: bool) -> Iterator[Figure]:
         with a_house(*arguments) as house, a_stock_server(*_sizes(house)) as stock:
             for connections in CONNECTIONS:
                 ours, theirs = _side_by_side(house, stock, POST, connections, effort)
-                yield _figure(f"POST /tasks, {connections} connections{label}", ours, theirs, None)
+                yield _figure(f"POST /tasks, {_on(connections)}{label}", ours, theirs, None)
+
+
+def _on(connections: int) -> str:
+    return "1 connection" if connections == 1 else f"{connections} connections"
 
 
 def _sizes(house: House) -> tuple[int, int]:

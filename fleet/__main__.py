@@ -27,7 +27,7 @@ EXAMPLES = """examples:
   python3 -m fleet --server http://router:7070 --secret-file secret
   python3 -m fleet --server http://router:7070 --slots 4 --label gpu=h100 --label big-memory --memory-mb 64000
   curl -sO http://router:7070/worker.pyz && python3 worker.pyz --server http://router:7070
-A server with a certificate of its own: set SSL_CERT_FILE to it. SIGTERM drains, a second one kills."""
+A server with a certificate of its own: --tls-pinned. SIGTERM drains, a second one kills."""
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -36,6 +36,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--server", required=True, metavar="URL", help="where the server listens")
     parser.add_argument("--secret-file", metavar="F", help="file with the secret; - reads one line of stdin, whose end then ends the worker")
+    parser.add_argument("--tls-pinned", default="", metavar="CERT", help="trust exactly this certificate (PEM), whatever name it carries")
     parser.add_argument("--slots", type=int, default=os.cpu_count() or 1, metavar="N", help="steps at the same time (default: cores)")
     parser.add_argument("--label", action="append", default=[], metavar="K=V", help="what this worker has, such as gpu=h100; may be repeated")
     parser.add_argument("--memory-mb", type=int, metavar="N", help="memory for steps (default: what the machine has)")
@@ -88,14 +89,14 @@ def options_of(found: argparse.Namespace) -> Options:
         fail(f"--slots takes 1 to {SLOTS_MAX}")
     try:
         labels = labels_of(found.label)
-        Client(found.server)
+        Client(found.server, pinned=found.tls_pinned)
         secret = first_line(0) if found.secret_file == "-" else Path(found.secret_file).read_text().strip() if found.secret_file else ""
     except InvalidMessage:
         fail("a label looks like gpu=h100 or big-memory")
     except (ValueError, OSError) as error:
         fail(str(error))
     return Options(server=found.server, worker=name, boot=f"{int(time.time() * 1000)}-{secrets.token_hex(4)}",
-                   data=(found.data or default_data(name)).absolute(), slots=found.slots, labels=labels, secret=secret,
+                   data=(found.data or default_data(name)).absolute(), slots=found.slots, labels=labels, secret=secret, pinned=found.tls_pinned,
                    memory_mb=found.memory_mb if found.memory_mb is not None else memory_mb(), grace_s=max(0.0, found.grace),
                    prefetch=min(PREFETCH_MAX, max(0, found.prefetch)), parent_fd=0 if found.secret_file == "-" else None)
 

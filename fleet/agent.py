@@ -29,8 +29,9 @@ from fleet.bundles import Content, Unavailable, remove
 from fleet.client import Client
 from fleet.delivery import Delivery, Message, unreadable
 from fleet.errands import Errands
-from fleet.intake import NOT_STARTED, Intake
+from fleet.intake import Intake
 from fleet.pool import Pool
+from fleet.protocol import NOT_STARTED
 from fleet.runner import Places
 from fleet.talk import Heart, Poller
 from fleet.values import encoded, spill
@@ -61,6 +62,7 @@ class Options:
     prefetch: int = PREFETCH_MAX
     grace_s: float = 10.0
     secret: str = ""
+    pinned: str = ""                     # file with the one certificate to trust
     parent_fd: int | None = None
 
 
@@ -94,7 +96,7 @@ class Agent:
         self.delivery = Delivery(self._connect(), self.book, self.post, log, self._partly, self._superseded)
 
     def _connect(self) -> Client:
-        return Client(self._options.server, self._options.secret)
+        return Client(self._options.server, self._options.secret, self._options.pinned)
 
     def _facts(self) -> dict[str, Any]:
         """What a heartbeat says of the machine."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, NamedTuple
@@ -54,11 +55,11 @@ class Reply(NamedTuple):
 class Client:
     """`Client("http://127.0.0.1:7070", secret).call("GET", "/commands?..", timeout_s=35)`. Not for two threads at once, but for `abort`."""
 
-    def __init__(self, server: str, secret: str = "") -> None:
+    def __init__(self, server: str, secret: str = "", pinned: str = "") -> None:
         parts = urlsplit(server if "//" in server else f"http://{server}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{server!r} is not a server's URL such as http://host:7070")
-        self._tls = parts.scheme == "https"
+        self._tls = _trusting(pinned) if parts.scheme == "https" else None
         self._host, self._port = parts.hostname, parts.port
         self._prefix = parts.path.rstrip("/")
         named = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -155,8 +156,10 @@ class Client:
 
     def _sent(self, method: str, head: bytes, timeout_s: float, pieces: Any) -> http.client.HTTPResponse:
         if self._connection is None:
-            make = http.client.HTTPSConnection if self._tls else http.client.HTTPConnection
-            self._connection = make(self._host, self._port, timeout=CONNECT_S_MAX)
+            if self._tls is not None:
+                self._connection = http.client.HTTPSConnection(self._host, self._port, timeout=CONNECT_S_MAX, context=self._tls)
+            else:
+                self._connection = http.client.HTTPConnection(self._host, self._port, timeout=CONNECT_S_MAX)
             self._connection.connect()                                      # sets TCP_NODELAY
         sock = self._connection.sock
         if sock is None or self._broken_off:
@@ -169,6 +172,15 @@ class Client:
         answer = http.client.HTTPResponse(sock, method=method)
         answer.begin()
         return answer
+
+
+def _trusting(pinned: str) -> ssl.SSLContext:
+    """The machine's authorities, or exactly the certificate in the file `pinned`, whatever name it carries. OSError, ssl.SSLError."""
+    context = ssl.create_default_context(cafile=pinned or None)
+    if pinned:
+        context.check_hostname = False
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 def _reply(answer: http.client.HTTPResponse, body: bytes) -> Reply:

@@ -15,9 +15,8 @@ from fleet.bundles import Content, Unavailable
 from fleet.client import Client
 from fleet.errands import Errands, NotWanted
 from fleet.pool import Pool
+from fleet.protocol import NOT_STARTED
 from fleet.values import references, restored
-
-NOT_STARTED = "not_started"           # error code of an attempt that is given back untouched
 
 
 class Intake:

@@ -31,6 +31,7 @@ LEASE = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 LABEL = re.compile(r"[^\s=,]+(=[^\s,]*)?")
 
 RUN, CANCEL = "run", "cancel"         # types of commands
+NOT_STARTED = "not_started"           # error code of an interrupted attempt that had not begun
 STATUSES = ("partial", "done", "failed", "interrupted")
 EVENT_TYPES = ("progress", "log", "chunk", "phase")
 EFFECTS = ("none", "many", "once")

@@ -52,7 +52,6 @@ class Batch(NamedTuple):
     workers: dict[str, Since]
     events: dict[str, list[Event]]
     ended: dict[str, int]                 # id -> bytes of its done file
-    gone: list[str]                       # ids whose live file is removed
 
 
 class Projection:
@@ -70,6 +69,7 @@ class Projection:
         self._older_events: dict[str, list[Event]] = {}
         self._turned_at = 0.0
         self._live_files: set[str] = set()
+        self._unremoved: list[Path] = []                   # by a batch that failed
         self._retry_at = 0.0
         self.failures = 0
 
@@ -130,7 +130,7 @@ class Projection:
         self._writer.hand(lambda: self._write(batch), lambda error: self._written(batch, error, now))
 
     def _batch(self) -> Batch:
-        batch = Batch([], [], [], {}, {}, {}, {}, [])
+        batch = Batch([], [], [], {}, {}, {}, {})
         rows: dict[str, list[bytes]] = {}
         for job_id in list(self._dirty)[:PASS_DOCUMENTS_MAX]:
             batch.jobs[job_id] = self._dirty.pop(job_id)
@@ -149,6 +149,10 @@ class Projection:
                 batch.remove.append(path)
             else:
                 batch.replace.append((path, sealed(worker_document(worker))))
+        if self._unremoved:
+            written = {path for path, _ in batch.replace}      # of those that had failed all are in this batch again
+            batch.remove.extend(path for path in self._unremoved if path not in written)
+            self._unremoved = []
         return batch
 
     def _add_job(self, batch: Batch, job: Job, rows: dict[str, list[bytes]]) -> None:
@@ -161,7 +165,7 @@ class Projection:
             batch.ended[job.id] = len(data)
             if job.id in self._live_files:
                 batch.remove.append(live)
-                batch.gone.append(job.id)
+                self._live_files.discard(job.id)
         else:
             if job.id not in self._live_files and any(m.of == "job" and m.from_state in JOB_ENDED for m in job.history):
                 batch.remove.append(self._finished.path(job.id))        # it was failed and is retried
@@ -181,13 +185,13 @@ class Projection:
     def _written(self, batch: Batch, error: Exception | None, now: float) -> None:
         self._flight = None
         if error is None:
-            self._live_files.difference_update(batch.gone)
             for job_id, events in batch.events.items():
                 self._written_events.setdefault(job_id, []).extend(events)
             for job_id, size in batch.ended.items():
                 self._done(job_id, size)
             return
         self.failures += 1
+        self._unremoved = batch.remove
         self._retry_at = now + RETRY_S
         self._dirty = _earlier(batch.jobs, self._dirty)
         self._dirty_workers = _earlier(batch.workers, self._dirty_workers)

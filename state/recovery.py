@@ -156,5 +156,5 @@ def _settle(found: Found, finished: Finished) -> None:
         for scope, key, digest, at, status in job.keys:
             found.keys[scope, key] = (job.id, digest, at, status)
     for day in finished.days()[-1:]:
-        newest = [n for n in finished.names(day) if n.startswith("j_")]
+        newest = [n for n in finished.names(day) if n.startswith("j_") and n.endswith(".json")]
         found.newest_id = max(found.newest_id, newest[-1][:-5] if newest else "")

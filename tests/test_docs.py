@@ -15,13 +15,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from router.config import SECTIONS
+from router.policy.dispatch import PREDICATES
 from skills.bundle import SkillFile
 from skills.compile import compile_skill
 from tests.house import a_server, a_skill, eventually
@@ -92,7 +95,7 @@ def a_clone(*arguments: str) -> Iterator[tuple[Path, int]]:
     """(folder, port) of a server that was started in a fresh copy of the program, as a new user would."""
     folder = a_folder() / "yardmaster"
     for name in PROGRAM:
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.pyc.*"))     # compiled files too: they save a second
     shutil.copy(ROOT / "server.py", folder)
     with (folder.parent / "log").open("wb") as log:
         server = subprocess.Popen([sys.executable, "server.py", "--port", "0", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=log)
@@ -100,13 +103,22 @@ def a_clone(*arguments: str) -> Iterator[tuple[Path, int]]:
         assert server.stdout is not None
         first = server.stdout.readline().decode()
         assert first.startswith("listening on "), (folder.parent / "log").read_text()[-2000:]
-        yield folder, int(first.rpartition(":")[2])
+        port = int(first.rpartition(":")[2])
+        if "--no-worker" not in arguments:
+            eventually("the embedded worker is up", lambda: ready(port)["parked_polls"] == 1)
+        yield folder, port
     finally:
         server.terminate()
         server.wait(timeout=30)
         if server.stdout is not None:
             server.stdout.close()
         shutil.rmtree(folder.parent, ignore_errors=True)
+
+
+def ready(port: int) -> Any:
+    """What GET /ready says."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=10) as reply:
+        return json.load(reply)
 
 
 def session(done: list[Command], folder: Path, port: int) -> list[str]:
@@ -129,7 +141,8 @@ def replay(name: str, text: str, *arguments: str) -> None:
     with a_clone(*arguments) as (folder, port):
         for command, printed in zip(done, session(done, folder, port), strict=True):
             if command.printed is not None:
-                assert fits(printed, command.printed), f"{name}:{command.line}: $ {command.text}\nprinted\n{printed}\nthe page shows\n{command.printed}"
+                assert fits(printed, command.printed), \
+                    f"{name}:{command.line}: $ {command.text}\nprinted\n{printed}\nthe page shows\n{command.printed}"
 
 
 def generator() -> ModuleType:
@@ -211,6 +224,23 @@ def test_the_worker_of_curl_and_shell_finishes_jobs_of_run_and_python_steps() ->
             worker.wait(timeout=10)
 
 
+def test_operations_names_every_flag_and_every_setting_with_its_default() -> None:
+    text = page("docs/OPERATIONS.md")
+    for command in (["server.py"], ["-m", "fleet"]):
+        shown = subprocess.run([sys.executable, *command, "--help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for flag in set(re.findall(r"--[a-z][a-z-]+", shown)):
+            assert f"`{flag}`" in text, f"docs/OPERATIONS.md does not name {flag}"
+    for section in SECTIONS.values():
+        for name, value in vars(section()).items():
+            default = [] if value == () else value
+            assert re.search(rf"\| `{name}` \| {re.escape(str(default))} \|", text), f"docs/OPERATIONS.md does not say that {name} is {default}"
+
+
+def test_operations_says_what_to_do_about_every_rule_that_why_may_show() -> None:
+    for rule in (*(predicate.__name__ for predicate in PREDICATES if predicate.__name__ != "job_live"), "no_worker", "running", "dispatch"):
+        assert f"`{rule}`" in page("docs/OPERATIONS.md"), f"docs/OPERATIONS.md does not explain {rule}"
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     for name in PAGES:
         prose = FENCE.sub("", page(name))
@@ -237,7 +267,7 @@ def test_every_page_is_reached_from_the_readme() -> None:
 
 
 def test_the_changelog_has_unreleased_on_top() -> None:
-    same([line for line in page("CHANGELOG.md").splitlines() if line.startswith("## ")][0], "## [Unreleased]")
+    same(next(line for line in page("CHANGELOG.md").splitlines() if line.startswith("## ")), "## [Unreleased]")
 
 
 def test_decision_records_are_numbered_without_gaps_and_say_context_choice_and_price() -> None:

@@ -94,7 +94,7 @@ def parse(argv: list[str], root: Path) -> Options:
     parser.add_argument("--slots", type=int, default=os.cpu_count() or 1, help="slots of the embedded worker (the number of cores)")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info", help="least level that is logged (info)")
     parser.add_argument("--json", action="store_true", help="check, route: answer in JSON")
-    found = parser.parse_args(argv)
+    found = parser.parse_intermixed_args(argv)        # route --json "the task" as well as route "the task" --json
     if not 0 <= found.port <= 65535 or not 1 <= found.slots <= 4096:
         raise UsageError("--port must be 0 to 65535 and --slots 1 to 4096")
     if bool(found.tls_cert) != bool(found.tls_key):
@@ -105,7 +105,7 @@ def parse(argv: list[str], root: Path) -> Options:
         raise UsageError("worker comes first: python3 server.py worker --server URL")
     if found.command != "route" and found.text:
         raise UsageError(f"unexpected argument {found.text!r}")
-    trust = ("--tls-ca", str(found.tls_cert.resolve())) if found.tls_cert else ()
+    trust = ("--tls-pinned", str(found.tls_cert.resolve())) if found.tls_cert else ()
     settings = Settings(root, found.data.resolve(), found.skills.resolve(), found.config.resolve(), not found.no_worker, found.slots, trust)
     return Options(found.command, settings, found.host, found.port, found.secret_file, found.worker_secret_file, found.tls_cert, found.tls_key,
                    found.log_level, found.text, found.json)
@@ -114,6 +114,8 @@ def parse(argv: list[str], root: Path) -> Options:
 def secrets_of(options: Options, embedded: str) -> Secrets:
     """The secrets in force; UsageError for an address beyond this machine without one."""
     if options.secret_file is None:
+        if options.worker_secret_file:
+            raise UsageError("--worker-secret-file without --secret-file would open everything to everybody")
         if not options.loopback:
             raise UsageError(f"listening on {options.host} without --secret-file would let anybody who can reach it run jobs")
         return Secrets()

@@ -46,8 +46,8 @@ def after_loss(losses: int, effects: str, received: bool, why: str) -> Decision:
     return Decision(True, "retry", f"{why}; loss {losses} of {LOSSES_MAX}", {"losses": losses})
 
 
-def after_interruption(effects: str) -> Decision:
-    """The worker gave the step back unended (it drains). Rules: retry, unknown."""
-    if effects == "once":
+def after_interruption(effects: str, begun: bool) -> Decision:
+    """The worker gave the step back unended (it drains); `begun`: it may have done something. Rules: retry, unknown."""
+    if effects == "once" and begun:
         return Decision(False, "unknown", "interrupted; its effects may have happened, and it may run only once")
     return Decision(True, "retry", "interrupted by the worker's leaving; no attempt is charged")

@@ -224,7 +224,10 @@ class Dispatch:
         step, now = self.step_facts(job, job.steps[place[2]]), self._clock.wall()
         silent = None
         for parked in self._candidates(lane.needs):
-            decision = decide(Facts(step, self.worker_facts(self._store.workers[parked.worker]), now))
+            worker = self._store.workers.get(parked.worker)
+            if worker is None:
+                continue                  # the commit that registered it has failed
+            decision = decide(Facts(step, self.worker_facts(worker), now))
             if decision.dispatch:
                 return parked
             if silent is None and decision.rule == "worker_fresh":
@@ -270,10 +273,10 @@ class Dispatch:
 
     def refresh(self, worker_id: str) -> None:
         """A fact about this worker has changed (a lease has ended, labels): its parked polls may have a turn."""
-        polls = self._parked.get(worker_id)
-        if polls is None:
+        polls, worker = self._parked.get(worker_id), self._store.workers.get(worker_id)
+        if polls is None or worker is None:
             return
-        facts = self.worker_facts(self._store.workers[worker_id])
+        facts = self.worker_facts(worker)
         if any(lane.places and _could_serve(lane, facts) for lane in self._lanes.of(worker_id)):
             self._rouse(worker_id)
             return

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fleet.leases import Lease, Leases
-from fleet.protocol import Result, result_digest
+from fleet.protocol import NOT_STARTED, Result, result_digest
 from router.policy.decision import Decision
 from router.policy.progress import follow, job_output
 from router.policy.retry import after_failure, after_interruption, after_loss
@@ -57,7 +57,8 @@ class Finish:
             assert result.error is not None
             self._failed(job, step, result.error, digest, result.worker)
         else:
-            self._after(job, step, after_interruption(self._rule(job, step).effects), {"settled": digest}, result.worker)
+            begun = (result.error or {}).get("code") != NOT_STARTED
+            self._after(job, step, after_interruption(self._rule(job, step).effects, begun), {"settled": digest}, result.worker)
         return {"accepted": True}
 
     def place(self, result: Result) -> tuple[Job, int]:

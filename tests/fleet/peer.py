@@ -32,9 +32,10 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, *arguments: Any) -> None:
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
         self.connections: set[socket.socket] = set()
-        super().__init__(*arguments)
+        super().__init__(("127.0.0.1", peer.port), Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self.connections.add(request)
@@ -75,7 +76,7 @@ class Peer:
         self.port = 0
 
     def __enter__(self) -> Peer:
-        self._server = Server(("127.0.0.1", self.port), _handler(self))
+        self._server = Server(self)
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -168,98 +169,103 @@ def eventually(truth: Callable[[], Any], what: str) -> Any:
     return found
 
 
-def _handler(peer: Peer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1
-        disable_nagle_algorithm = True
+class Handler(BaseHTTPRequestHandler):
+    """One connection of a worker."""
 
-        def log_message(self, *_: Any) -> None:
+    server: Server
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
+
+    def log_message(self, *_: Any) -> None:
+        return
+
+    def _answer(self, status: int, body: Any, raw: bool = False, **headers: str) -> None:
+        data = body if raw else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        for name, text in headers.items():
+            self.send_header(name.replace("_", "-"), text)
+        self.end_headers()
+        self.wfile.write(data)
+        self.wfile.flush()
+
+    def _scripted(self, path: str) -> bool:
+        peer = self.server.peer
+        with peer.news:
+            peer.requests.append(f"{self.command} {self.path}")
+            peer.authorizations.add(self.headers.get("Authorization"))
+            answers = peer.answers.get(path)
+            found = answers.pop(0) if answers else None
+            peer.news.notify_all()
+        if found:
+            status, body = found
+            retry = {"Retry_After": str(body["retry_after"])} if isinstance(body, dict) and "retry_after" in body else {}
+            self._answer(status, body, **retry)
+        return found is not None
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def do_POST(self) -> None:
+        peer = self.server.peer
+        message = json.loads(self._body())
+        if self._scripted(self.path):
             return
+        with peer.news:
+            if self.path == "/heartbeat":
+                peer.heartbeats.append(message)
+                reply: Any = {**peer.numbers, "cancel": list(peer.cancel), "seen": peer.seen_granted, "drain": peer.numbers.get("drain", False)}
+            else:
+                items = message if isinstance(message, list) else [message]
+                reply = self._take(items, isinstance(message, list))
+            peer.news.notify_all()
+        self._answer(reply.get("status", 200) if isinstance(reply, dict) else 200, reply)
 
-        def _answer(self, status: int, body: Any, raw: bool = False, **headers: str) -> None:
-            data = body if raw else json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(data)))
-            for name, text in headers.items():
-                self.send_header(name.replace("_", "-"), text)
-            self.end_headers()
-            self.wfile.write(data)
-            self.wfile.flush()
+    def _take(self, items: list[Any], many: bool) -> Any:
+        peer = self.server.peer
+        refused = peer.whole(items)
+        if refused:
+            return {**refused[1], "status": refused[0]}
+        peer.posts.append(items)
+        peer.results += items
+        said = [peer.judge(item) for item in items]
+        return said if many else said[0]
 
-        def _scripted(self, path: str) -> bool:
-            with peer.news:
-                peer.requests.append(f"{self.command} {self.path}")
-                peer.authorizations.add(self.headers.get("Authorization"))
-                answers = peer.answers.get(path)
-                found = answers.pop(0) if answers else None
-                peer.news.notify_all()
-            if found:
-                status, body = found
-                retry = {"Retry_After": str(body["retry_after"])} if isinstance(body, dict) and "retry_after" in body else {}
-                self._answer(status, body, **retry)
-            return found is not None
+    def do_GET(self) -> None:
+        peer = self.server.peer
+        path = urlsplit(self.path).path
+        if self._scripted(path):
+            return
+        if path != "/commands":
+            data = peer.content.get(path.rpartition("/")[2])
+            self._answer(404, {"code": "unknown"}) if data is None else self._answer(200, data, raw=True)
+            return
+        query = {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query).items()}
+        with peer.news:
+            peer.polls.append(query)
+            peer.news.notify_all()
+            most, number = int(query["max"]), len(peer.polls)
 
-        def _body(self) -> bytes:
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            def due() -> list[dict[str, Any]]:
+                runs = [c for c in peer.commands if c["type"] == "run"]
+                return [c for c in peer.commands if c["type"] == "cancel"] + runs[:most]
 
-        def do_POST(self) -> None:
-            message = json.loads(self._body())
-            if self._scripted(self.path):
-                return
-            with peer.news:
-                if self.path == "/heartbeat":
-                    peer.heartbeats.append(message)
-                    reply: Any = {**peer.numbers, "cancel": list(peer.cancel), "seen": peer.seen_granted, "drain": peer.numbers.get("drain", False)}
-                else:
-                    items = message if isinstance(message, list) else [message]
-                    reply = self._take(items, isinstance(message, list))
-                peer.news.notify_all()
-            self._answer(reply.get("status", 200) if isinstance(reply, dict) else 200, reply)
+            peer.news.wait_for(lambda: due() or number < len(peer.polls), min(PARK_S, float(query["wait"])))
+            given = due() if number == len(peer.polls) else []       # a worker that polls again has given up its older poll
+            peer.commands = [c for c in peer.commands if c not in given]
+            peer.seen_granted = max([peer.seen_granted, *(c.get("n", 0) for c in given)])
+            drain = bool(peer.numbers.get("drain"))
+        self._answer(200, {"commands": given, "seen": peer.seen_granted, "poll_s": peer.numbers["poll_s"], "drain": drain})
 
-        def _take(self, items: list[Any], many: bool) -> Any:
-            refused = peer.whole(items)
-            if refused:
-                return {**refused[1], "status": refused[0]}
-            peer.posts.append(items)
-            peer.results += items
-            said = [peer.judge(item) for item in items]
-            return said if many else said[0]
-
-        def do_GET(self) -> None:
-            path = urlsplit(self.path).path
-            if self._scripted(path):
-                return
-            if path != "/commands":
-                data = peer.content.get(path.rpartition("/")[2])
-                self._answer(404, {"code": "unknown"}) if data is None else self._answer(200, data, raw=True)
-                return
-            query = {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query).items()}
-            with peer.news:
-                peer.polls.append(query)
-                peer.news.notify_all()
-                most, number = int(query["max"]), len(peer.polls)
-
-                def due() -> list[dict[str, Any]]:
-                    runs = [c for c in peer.commands if c["type"] == "run"]
-                    return [c for c in peer.commands if c["type"] == "cancel"] + runs[:most]
-
-                peer.news.wait_for(lambda: due() or number < len(peer.polls), min(PARK_S, float(query["wait"])))
-                given = due() if number == len(peer.polls) else []       # a worker that polls again has given up its older poll
-                peer.commands = [c for c in peer.commands if c not in given]
-                peer.seen_granted = max([peer.seen_granted, *(c.get("n", 0) for c in given)])
-                drain = bool(peer.numbers.get("drain"))
-            self._answer(200, {"commands": given, "seen": peer.seen_granted, "poll_s": peer.numbers["poll_s"], "drain": drain})
-
-        def do_PUT(self) -> None:
-            data = self._body()
-            name = self.path.rpartition("/")[2]
-            if self._scripted("/artifacts"):
-                return
-            assert hashlib.sha256(data).hexdigest() == name
-            with peer.news:
-                peer.content[name] = data
-                peer.news.notify_all()
-            self._answer(201, {"sha256": name})
-
-    return Handler
+    def do_PUT(self) -> None:
+        peer = self.server.peer
+        data = self._body()
+        name = self.path.rpartition("/")[2]
+        if self._scripted("/artifacts"):
+            return
+        assert hashlib.sha256(data).hexdigest() == name
+        with peer.news:
+            peer.content[name] = data
+            peer.news.notify_all()
+        self._answer(201, {"sha256": name})

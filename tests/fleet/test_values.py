@@ -63,15 +63,16 @@ def test_a_value_of_countless_members_goes_out_whole():
 
 
 def test_text_that_utf8_cannot_carry_survives():
-    spilled("\ud800" * VALUE_INLINE_BYTES_MAX)
-    spilled({"t": BIG + "\ud800ü", "n": 1})
+    same(spilled("\ud800" * VALUE_INLINE_BYTES_MAX)[0]["as"], "text")
+    same(spilled({"t": BIG + "\ud800ü", "n": 1})[0]["n"], 1)
 
 
 def test_depth_is_bounded_and_nothing_is_lost():
     value: Any = BIG
     for _ in range(50):
         value = [value, 1]
-    spilled(value)
+    found, shelf = spilled(value)
+    same((found[1], len(shelf)), (1, 1))
 
 
 def test_nan_and_what_is_not_json_are_refused():

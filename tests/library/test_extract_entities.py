@@ -189,6 +189,11 @@ def test_bad_bytes_are_told_and_empty_text_has_no_entities() -> None:
     same(extracted("")["entities"], [])
 
 
+def test_shapes_that_make_patterns_slow_pass_like_any_other_text() -> None:
+    for shape in ("0", "a.", "1,", "[", "\n", "=", "“a. ", "a@", "Mr van ", "1 Main "):
+        extracted(shape * (20_000 // len(shape)) + " end. And more.")
+
+
 def test_options_that_make_no_sense_are_refused_by_the_schema() -> None:
     wrong: list[dict[str, Any]] = [{"types": []}, {"types": ["name"]}, {"country": "de"}, {"date_order": "ymd"}, {"max_entities": 0},
                                    {"min_confidence": 2}]

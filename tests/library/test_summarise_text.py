@@ -193,6 +193,11 @@ def test_stop_words_tell_the_language_and_nothing_is_told_when_they_do_not() -> 
          ["fr", "es", None])
 
 
+def test_shapes_that_make_patterns_slow_pass_like_any_other_text() -> None:
+    for shape in ("0", "a.", "1,", "[", "\n", "=", "“a. ", "a@", "Mr van ", "1 Main "):
+        summarised(shape * (20_000 // len(shape)) + " end. And more.")
+
+
 def test_lengths_that_make_no_sense_are_refused_by_the_schema() -> None:
     for options in ({"sentences": 0}, {"share": 0}, {"share": 1.5}, {"characters": 5}, {"per_section": "yes"}, {"length": 3}):
         assert is_refused("summarise-text", {"text": "x", **options}), options

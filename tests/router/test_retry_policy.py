@@ -31,7 +31,8 @@ def test_a_failure_that_the_worker_calls_permanent_is_never_tried_again():
 def test_a_step_with_effects_once_goes_to_unknown_on_timeout_loss_and_interruption_and_fails_on_a_reported_failure():
     same(after_failure({"code": "timeout", "retryable": True}, 1, 1, 1.0, "once", 0.5).rule, "unknown")
     same(after_loss(1, "once", True, "w1 is gone").rule, "unknown")
-    same(after_interruption("once").rule, "unknown")
+    same(after_interruption("once", begun=True).rule, "unknown")
+    same(after_interruption("once", begun=False).rule, "retry")
     same(after_failure(FAILED, 1, 1, 1.0, "once", 0.5).rule, "give_up")
 
 

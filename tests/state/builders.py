@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import queue
 import random
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ from state.files import FileEngine
 from state.finished import Row
 from state.ids import Ids
 from state.log import Log
+from state.machine import JOB_ENDED
 from state.memory import MemoryEngine
 from state.records import Job, Step, Worker
 from state.retention import Keep
@@ -24,6 +29,14 @@ from tests.state.faulty import BreakableDisk, FaultyDisk
 
 WALL = 1_767_261_600.0         # 2026-01-01T10:00:00Z
 PATIENCE_S = 10.0              # for a thread that has something to do
+
+
+def a_quick_folder() -> Path:
+    """A new empty folder in memory where the system has such, for disks that only pretend to sync."""
+    memory = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="yardmaster-test-", dir=memory if os.access(memory, os.W_OK) else None))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 class StillClock(Clock):
@@ -103,7 +116,7 @@ class FilePlace(Place):
         super().__init__()
         self.disk = disk if disk is not None else FaultyDisk()
         self.keep = keep
-        self.folder = folder or a_folder()
+        self.folder = folder or a_quick_folder()
         self.engine: FileEngine
 
     def _writer(self) -> Writer:
@@ -142,7 +155,7 @@ class RealPlace(FilePlace):
 
     def __init__(self) -> None:
         self.breakable = BreakableDisk()
-        super().__init__(self.breakable)
+        super().__init__(self.breakable, folder=a_folder())
 
     def break_commits(self) -> None:
         self.breakable.broken = True
@@ -164,6 +177,22 @@ class ThreadPlace(FilePlace):
         for _ in range(int(seconds * 5)):
             super().settle(0.2)
             self.hands.settle()
+
+
+class LateWriter(InlineWriter):
+    """Does the work at once and reports when the test says so."""
+
+    def __init__(self) -> None:
+        self._reports: list[Callable[[], None]] = []
+
+    def hand(self, work: Callable[[], None], then: Callable[[Exception | None], None]) -> None:
+        super().hand(work, lambda error: self._reports.append(lambda: then(error)))
+
+    def report(self) -> None:
+        """Report what has ended."""
+        reports, self._reports = self._reports, []
+        for report in reports:
+            report()
 
 
 class MemoryPlace(Place):
@@ -251,7 +280,7 @@ def add_worker(store: Store, name: str = "w1") -> None:
 
 def everything(store: Store) -> tuple[Any, ...]:
     """All that a restart must bring back, records of ended jobs apart: they may be on disk or in memory."""
-    live = {i: job for i, job in store.jobs.items() if job.state not in ("done", "failed", "cancelled")}
+    live = {i: job for i, job in store.jobs.items() if job.state not in JOB_ENDED}
     return live, dict(store.workers), dict(store.keys), store.seq
 
 
@@ -265,7 +294,7 @@ def all_rows(store: Store, limit: int, wanted: Callable[[Row], bool] = lambda ro
     found: list[str] = []
     cursor: str | None = ""
     while cursor is not None:
-        rows, cursor = store.engine.page_finished(cursor, limit, wanted, lambda job_id: False)
+        rows, cursor = store.engine.page_finished(cursor, limit, wanted, lambda job_id: job_id in everything(store)[0])
         assert len(rows) <= limit
         found += [row.id for row in rows]
     return found

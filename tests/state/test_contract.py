@@ -57,7 +57,7 @@ def same_job(got: Job | None, wanted: Job) -> None:
 def a_restart_brings_back_every_record_field_by_field(place: Place) -> None:
     store = place.open()
     add_worker(store)
-    jobs = [create(store, steps=3, keys=(("POST /tasks", "k", "s" * 64, store._last_at, 202),), deadline_at=2e9), create(store), create(store)]
+    jobs = [create(store, steps=3, keys=(("POST /tasks", "k", "s" * 64, place.clock.wall(), 202),), deadline_at=2e9), create(store), create(store)]
     commit(store)
     lease(store, jobs[0])
     with store:

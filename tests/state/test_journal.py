@@ -7,8 +7,8 @@ from typing import Any
 
 from state import journal as module
 from state.journal import Damage, Journal, framed
-from tests.kit import a_folder, refuses, same
-from tests.state.builders import FilePlace, commit, create
+from tests.kit import refuses, same
+from tests.state.builders import FilePlace, a_quick_folder, commit, create
 from tests.state.faulty import FaultyDisk, broken
 
 
@@ -17,7 +17,7 @@ class Book:
 
     def __init__(self) -> None:
         self.disk = FaultyDisk()
-        self.folder = a_folder() / "journal"
+        self.folder = a_quick_folder() / "journal"
         self.open()
 
     def open(self, after: int = 0) -> list[int]:

@@ -14,7 +14,7 @@ from typing import Any
 from currencies import ASSUMED, CODES, COMMA_THOUSANDS, DOT_THOUSANDS, SCALES, SIGNS, WORDS
 from spans import Entity
 
-NUMBER = r"\d{1,3}(?:[.,'’ ]\d{3})+(?:[.,]\d{1,4})?(?!\d)|\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d{1,2})?(?!\d)|\d+(?:[.,]\d+)?"
+NUMBER = r"\d{1,3}(?:[.,'’ ]\d{3}){1,8}(?:[.,]\d{1,4})?(?!\d)|\d{1,2}(?:,\d{2}){1,8},\d{3}(?:\.\d{1,2})?(?!\d)|\d{1,24}(?!\d)(?:[.,]\d{1,24})?(?!\d)"
 SCALE = "|".join(sorted((re.escape(word) for word in SCALES), key=len, reverse=True))
 CURRENCY = re.compile(
     r"(?<![A-Za-z])(?:US|AU?|CA?|NZ|HK|S|R|NT|MX)?\$|[€£¥₹₩₽₺₴₪₫฿₱₦]|(?<![A-Za-z])(?:RM|Rs\.?|Fr\.|TL)(?=\s?\d)"

@@ -22,8 +22,8 @@ WEEK = re.compile(r"(?<!\w)(\d{4})-?W(\d\d)(?:-?([1-7]))?(?!\w)", re.ASCII)
 YEAR_FIRST = re.compile(r"(?<![\w./-])(\d{4})([/.])(\d{1,2})\2(\d{1,2})(?![\w/]|\.\d)", re.ASCII)
 NUMERIC = re.compile(r"(?<![\w./-])(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?![\w/]|[.-]\d)", re.ASCII)
 SPACED = re.compile(r"(?<![\w./-])(\d{1,2})\. (\d{1,2})\. ?(\d{4})(?!\w)", re.ASCII)
-DAY_FIRST = re.compile(r"(?<![\w.,/:-])(\d{1,2})(?:\s?(?:st|nd|rd|th|er|e|º|ª|°|\.|:e))?(?:\s?[–-]\s?\d{1,2}\.?)?[\s\-/]*(?:of |de |d['’]|di )?"
-                       r"([^\W\d_]{3,12})\b\.?(?:[,\s\-/]*(?:de |del |of )?(\d{4})\b(?!\.\d)|\s?['’](\d\d)\b|[-/](\d\d)\b)?")
+DAY_FIRST = re.compile(r"(?<![\w.,/:-])(\d{1,2})(?:\s?(?:st|nd|rd|th|er|e|º|ª|°|\.|:e))?(?:\s?[–-]\s?\d{1,2}\.?)?[\s\-/]{0,3}(?:of |de |d['’]|di )?"
+                       r"([^\W\d_]{3,12})\b\.?(?:[,\s\-/]{0,4}(?:de |del |of )?(\d{4})\b(?!\.\d)|\s?['’](\d\d)\b|[-/](\d\d)\b)?")
 MONTH_FIRST = re.compile(r"\b([^\W\d_]{3,12})\.? (\d{1,2})(?:st|nd|rd|th)?\b(?:(?:,| ,)? ?(\d{4})\b)?(?![.:,]\d|%)")
 MONTH_YEAR = re.compile(r"\b([^\W\d_]{3,12})\.?,?(?: of| de| del|-)? ?(\d{4})\b(?![.,]\d)")
 EAST = re.compile(r"(?:(\d{4})\s?[年년]\s?)(\d{1,2})\s?[月월](?:\s?(\d{1,2})\s?[日号號일])?")
@@ -31,7 +31,7 @@ EAST_DAY = re.compile(r"(?<![\d年년])(\d{1,2})\s?[月월]\s?(\d{1,2})\s?[日�
 ERA = re.compile(r"(令和|平成|昭和|大正|(?<![A-Za-z])[RHS](?=\d))(元|\d{1,2})[年.](\d{1,2})[月.](\d{1,2})日?")
 QUARTER = re.compile(r"\bQ([1-4])[ /-]?(?:FY ?)?'?(\d{4})\b|\b(\d{4})[ -]?Q([1-4])\b")
 RELATIVE_DATE = re.compile(RELATIVE, re.IGNORECASE)
-CLOCK = re.compile(r",?\s+(?:at |um |à |a las |às |alle |kl\.? |om |в )?(\d{1,2})(?::|h|\.(?=\d\d Uhr))(\d\d)(?::(\d\d))?"
+CLOCK = re.compile(r",?\s{1,3}(?:at |um |à |a las |às |alle |kl\.? |om |в )?(\d{1,2})(?::|h|\.(?=\d\d Uhr))(\d\d)(?::(\d\d))?"
                    r"(?:\s?(Uhr|[ap]\.?m\.?\b))?", re.IGNORECASE)
 
 

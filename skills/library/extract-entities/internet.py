@@ -18,7 +18,7 @@ SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{1,19}\Z")
 URL_REST = re.compile(r"[^\s<>\"{}|\\^`\u3000-\u303f\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f…“”«»]+")
 # Chinese and Japanese put no space after a URL: such a letter belongs to it only where a new part of the URL begins.
 ASIAN_INSIDE = re.compile(r"(?<=[A-Za-z0-9_~%&#-])[\u3040-\u30ff\u3400-\u9fff]")
-WWW = re.compile(r"(?<![\w@./-])www\d?\.(?=[\w-]+\.)", re.IGNORECASE)
+WWW = re.compile(r"(?<![\w@./-])www\d?\.(?=[\w-]{1,63}\.)", re.IGNORECASE)
 BARE = re.compile(r"\.(?:com|org|net|edu|gov|io|dev|app|info|eu|ai|co\.uk|de|fr|es|it|nl|ch|at|jp|cn|br|ru|pl|se)(?![\w-]|\.\w)")
 BARE_BEFORE = re.compile(r"(?<![\w@./:-])(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z", re.IGNORECASE)
 NOT_DOMAINS = frozenset(("png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js", "html", "htm", "txt", "pdf", "csv", "json", "xml", "md", "py"))

@@ -40,15 +40,16 @@ DAYS = (
 EN, DE, FR, ES = ("|".join(row.split()) for row in DAYS)
 RELATIVE = (
     rf"\b(?:today|tomorrow|yesterday|tonight|day after tomorrow|day before yesterday|(?:next|last|this|coming) (?:{EN})"
-    r"|in (?:\d+|a|an|one|two|three) (?:hours?|days?|weeks?|months?|years?)|(?:\d+|a|an|one|two|three) (?:hours?|days?|weeks?|months?|years?) ago"
+    r"|in (?:\d{1,4}|a|an|one|two|three) (?:hours?|days?|weeks?|months?|years?)|(?:\d{1,4}|a|an|one|two|three) (?:hours?|days?|weeks?|months?"
+    r"|years?) ago"
     rf"|heute|gestern|vorgestern|übermorgen|morgen (?:früh|abend|mittag)|(?:nächste|letzte|kommende|diese|vorige)[nrsm]? (?:{DE})"
-    r"|(?:vor|in) (?:\d+|einem|einer|zwei|drei) (?:stunden?|tag(?:en)?|wochen?|monat(?:en)?|jahr(?:en)?)"
+    r"|(?:vor|in) (?:\d{1,4}|einem|einer|zwei|drei) (?:stunden?|tag(?:en)?|wochen?|monat(?:en)?|jahr(?:en)?)"
     rf"|aujourd['’]hui|demain|après-demain|avant-hier|\bhier\b(?! ist)|(?:{FR}) (?:prochaine?|dernière?|dernier)"
-    r"|il y a \d+ (?:heures?|jours?|semaines?|mois|ans?)|dans \d+ (?:heures?|jours?|semaines?|mois|ans?)"
+    r"|il y a \d{1,4} (?:heures?|jours?|semaines?|mois|ans?)|dans \d{1,4} (?:heures?|jours?|semaines?|mois|ans?)"
     rf"|hoy|ayer|anteayer|pasado mañana|(?:próxim[oa]|pasad[oa]|est[ea]) (?:{ES})|(?:{ES}) (?:próxim[oa]|pasad[oa]|que viene)"
-    r"|hace \d+ (?:horas?|días?|semanas?|meses|años?)|dentro de \d+ (?:horas?|días?|semanas?|meses|años?)"
+    r"|hace \d{1,4} (?:horas?|días?|semanas?|meses|años?)|dentro de \d{1,4} (?:horas?|días?|semanas?|meses|años?)"
     r"|amanhã|ontem|domani|ieri|dopodomani|сегодня|завтра|вчера|послезавтра)\b"
     r"|今天|明天|昨天|后天|前天|下周|上周|本周|下个月|上个月|明年|去年|今年|今日|明日|昨日|来週|先週|今週|来月|先月|来年|昨年"
-    r"|\d+\s?(?:天|周|个月|年|日|週間|か月|ヶ月)[前后後]|오늘|내일|어제|다음 주|지난주"
+    r"|(?<!\d)\d{1,4}\s?(?:天|周|个月|年|日|週間|か月|ヶ月)[前后後]|오늘|내일|어제|다음 주|지난주"
 )
 ERAS = {"令和": 2018, "平成": 1988, "昭和": 1925, "大正": 1911, "R": 2018, "H": 1988, "S": 1925}

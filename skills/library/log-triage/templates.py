@@ -19,6 +19,7 @@ LEAF_MAX = 100                    # templates of one leaf; beyond it a new messa
 TEMPLATES_MAX = 20_000            # of a log; beyond it new messages are counted together, per level
 CACHED_MAX = 200_000              # words and messages remembered
 WORDS_MAX = 60                    # of a message that make its template
+WORD_CHARACTERS_MAX = 200          # of a word that is looked at: a longer one is data, not text
 EXAMPLES_MAX = 3
 EXAMPLE_CHARACTERS_MAX = 400
 METHODS = {"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "CONNECT", "TRACE", "PROPFIND"}
@@ -47,6 +48,8 @@ def mask(word: str) -> str:
     """One word with what looks like a value replaced by its kind; punctuation around it stays."""
     if word.isalpha():
         return word
+    if len(word) > WORD_CHARACTERS_MAX:
+        return "<long>"
     before, core, after = OUTER.fullmatch(word).groups()      # type: ignore[union-attr]
     if not core:
         return word

@@ -25,15 +25,15 @@ FORMS = re.compile("|".join((
     r"\bAge-Secret-Key-1[0-9A-Z]{50,}", r"\bAGE-SECRET-KEY-1[0-9A-Z]{50,}",
 )))
 LONG = re.compile(r"[A-Za-z0-9_.:/+=-]{19,}")       # a run that may hold a token; all forms are tried only inside such runs
-HEADER = re.compile(r"\b(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?"
-                    r"(?:(?:bearer|basic|token|digest|apikey|negotiate)\s+)?([^\s\"',;]{6,})", re.IGNORECASE)
-BEARER = re.compile(r"\bbearer\s+([A-Za-z0-9._~+/=-]{16,})", re.IGNORECASE)
-COOKIE = re.compile(r"\b(?:set-)?cookie:\s*([^\r\n]{4,4000})", re.IGNORECASE)
+HEADER = re.compile(r"\b(?:proxy-)?authorization[\"']?\s{0,6}[:=]\s{0,6}[\"']?"
+                    r"(?:(?:bearer|basic|token|digest|apikey|negotiate)\s{1,6})?([^\s\"',;]{6,})", re.IGNORECASE)
+BEARER = re.compile(r"\bbearer\s{1,6}([A-Za-z0-9._~+/=-]{16,})", re.IGNORECASE)
+COOKIE = re.compile(r"\b(?:set-)?cookie:\s{0,6}([^\r\n]{4,4000})", re.IGNORECASE)
 LOGIN = re.compile(r"://([^\s/:@\"']{0,200}:[^\s/@\"']{1,200})@")
 WORDS = (r"passw(?:or)?ds?|passwd|passphrase|pwd|secrets?|tokens?|api[_ -]?keys?|access[_ -]?keys?|account[_ -]?key|private[_ -]?key"
          r"|client[_ -]?secret|auth[_ -]?key|credentials?|session[_ -]?id|pin(?: code)?|cvv|cvc|kennwort|passwort|mot de passe|contraseña|clave|senha"
          r"|wachtwoord|lösenord|hasło|пароль|密码|密碼|口令|パスワード|暗証番号|비밀번호")
-ASSIGNED = re.compile(rf"(?<![A-Za-z])(?:{WORDS})(?:[_.-]\w{{1,20}})?[\"'`]?\s*(?::=?|=>?|：|\bis\b|\bist\b|は)\s*"
+ASSIGNED = re.compile(rf"(?<![A-Za-z])(?:{WORDS})(?:[_.-]\w{{1,20}})?[\"'`]?\s{{0,6}}(?::=?|=>?|：|\bis\b|\bist\b|は)\s{{0,6}}"
                       r"(?:\"([^\"\r\n]{1,400})\"|'([^'\r\n]{1,400})'|([^\s\"'<>,;，。]{3,400}))", re.IGNORECASE)
 # What stands after such a word in code, forms and prose without being a secret.
 NO_SECRET = re.compile(

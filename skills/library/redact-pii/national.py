@@ -240,11 +240,11 @@ DOCUMENT = re.compile(
     r"\b(?:passport|reisepass(?:nummer)?|passeport|pasaporte|passaporto|personalausweis(?:nummer)?|driv(?:er|ing)['’]?s? licen[cs]e"
     r"|führerschein(?:nummer)?|permis de conduire|national id|identity card|id card|护照|旅券|パスポート番号|運転免許|medical record|mrn|patient id"
     r"|health insurance|insurance(?: policy)?|versichertennummer|krankenversicherung\w*|kvnr|membership)"
-    r"(?:[ _-]?(?:number|no|nr|num|nummer|n[°º])\b\.?)?[^\n:#=\d]{0,12}?[:#=]?\s*\b([A-Z0-9][A-Z0-9 ./-]{3,22}[A-Z0-9])(?![\w])", re.IGNORECASE)
+    r"(?:[ _-]?(?:number|no|nr|num|nummer|n[°º])\b\.?)?[^\n:#=\d]{0,12}?[:#=]?\s{0,4}\b([A-Z0-9][A-Z0-9 ./-]{3,22}[A-Z0-9])(?![\w])", re.IGNORECASE)
 ACCOUNT = re.compile(
     r"\b(?:(?:bank |checking |savings )?account(?: number| no\.?| #| nr\.?)|acct\.?(?: no\.?| #)?|kontonummer|konto-?nr\.?"
     r"|routing(?: number| no\.?)?|sort code|blz|bankleitzahl|bic|swift(?: code)?|compte n[°o]|número de cuenta|numero di conto"
-    r"|口座番号|账号|银行卡号)\s*[:#=：]?\s*([A-Z0-9][A-Z0-9 -]{3,26}[A-Z0-9])(?![\w])", re.IGNORECASE)
+    r"|口座番号|账号|银行卡号)\s{0,4}[:#=：]?\s{0,4}([A-Z0-9][A-Z0-9 -]{3,26}[A-Z0-9])(?![\w])", re.IGNORECASE)
 
 
 def national_ids(text: str) -> Iterator[Find]:

@@ -14,7 +14,7 @@ NAME_WORDS_MAX = 4
 SPREAD_LETTERS_MIN = 3             # of a part of a name that is looked for in the rest of the document
 NAMES_MAX = 20_000                 # remembered of a document
 
-WORD = re.compile(r"[^\W\d_][\w'’-]*\.?")
+WORD = re.compile(r"[^\W\d_][\w'’-]{0,60}\.?")
 NAME_WORD = re.compile(r"[^\W\d_][\w’-]*")
 PARTICLES = frozenset("van von de der den del della da dos do di du la le el al bin bint ibn ben ter ten zu zur af av y e san".split(" "))  # noqa: SIM905
 TITLE_TEXT = (r"Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sir|Dame|Rev|Herrn?|Frau|Fräulein|Mme|Mlle|Monsieur|Madame|Mademoiselle|M(?=\.)|Sr|Sra|Srta|Señor|Señora"
@@ -36,12 +36,12 @@ STRONG_LABELS = (
 LABEL = re.compile(rf"(?<![\w-])(?:({STRONG_LABELS})|(name|customer|client|employee|contact|recipient|sender|from|to|cc|author|kunde|kundin"
                    r"|cliente?))[\"'*_]{0,2}\s{0,3}\Z", re.IGNORECASE)
 LABEL_CHARACTERS = 32              # the longest label and what may stand between it and its sign
-LABEL_SIGN = re.compile(r"(?<![\d:])[:：=](?![:/\d])")
+LABEL_SIGN = re.compile(r"(?<=[^\W\d][\"'*_ ]|[\w ][^\W\d]|[\u3040-\u9fff\uac00-\ud7af]{2}|\"[\"'*_ ])[:：=](?![:/\d=])")
 LABEL_VALUE = re.compile(r"[\"'*_]{0,2}\s{0,3}[\"'*_]{0,2}([^\n\r,;|<>(){}\[\]\"\t：，。、*]{2,60})")
 GREETING = re.compile(
-    r"(?:^|\n)[ \t>]*(?:Dear|Hi|Hello|Hey|Hallo|Moin|Servus|Liebe[rs]?|Sehr geehrte[rs]?|Guten (?:Tag|Morgen|Abend)|Good (?:morning|afternoon"
+    r"(?:^|\n)[ \t>]{0,20}(?:Dear|Hi|Hello|Hey|Hallo|Moin|Servus|Liebe[rs]?|Sehr geehrte[rs]?|Guten (?:Tag|Morgen|Abend)|Good (?:morning|afternoon"
     r"|evening)|Bonjour|Chère?|Salut"
-    r"|Hola|Estimad[oa]|Querid[oa]|Car[oa]|Gentile|Egregi[oa]|Ciao|Olá|Prezad[oa]|Beste|Geachte|Hej|Kära|Drog[ia]|Уважаем(?:ый|ая)|Здравствуйте,?|Привет,?)\s+(?=[^\W\d_])")
+    r"|Hola|Estimad[oa]|Querid[oa]|Car[oa]|Gentile|Egregi[oa]|Ciao|Olá|Prezad[oa]|Beste|Geachte|Hej|Kära|Drog[ia]|Уважаем(?:ый|ая)|Здравствуйте,?|Привет,?)\s{1,4}(?=[^\W\d_])")
 SIGN_OFF_TEXT = """
 regards|sincerely|cheers|thanks|thank you|best wishes|all the best|best|yours|yours truly|faithfully|love|grüße|grüßen|gruß|gruessen|hochachtungsvoll
 cordialement|bien à vous|amicalement|saludos|atentamente|un abrazo|cordiali saluti|distinti
@@ -49,10 +49,10 @@ saluti|atenciosamente|abraço|abraços|groet|groeten|groetjes
 hälsningar|pozdrawiam|с уважением
 """
 SIGN_OFFS = tuple(SIGN_OFF_TEXT.strip().replace("\n", "|").casefold().split("|"))
-SHORT_LINE = re.compile(r"^[ \t>]*([^\n]{3,45})\n(?:[ \t]*\r?\n)?[ \t>]*(?=[^\W\d_])", re.MULTILINE)
+SHORT_LINE = re.compile(r"^(?=[^\n]{3,60}\n)[ \t>]{0,20}([^\n]{3,45})\n(?:[ \t]{0,20}\r?\n)?[ \t>]{0,20}(?=[^\W\d_])", re.MULTILINE)
 SELF = re.compile(r"\b(?:my name is|i am called|this is (?=\w+ \w+ (?:from|calling|speaking))|mein Name ist|ich heiße|je m['’]appelle|mon nom est"
                   r"|me llamo|mi nombre es|mi chiamo"
-                  r"|meu nome é|me chamo|mijn naam is|меня зовут)\s+(?=[^\W\d_])", re.IGNORECASE)
+                  r"|meu nome é|me chamo|mijn naam is|меня зовут)\s{1,4}(?=[^\W\d_])", re.IGNORECASE)
 SELF_CJK = re.compile(r"(?:我叫|我是|我的名字是|私の名前は|私は)([\u4e00-\u9fff]{2,4}|[\u30a1-\u30ff]{2,10})(?=[，。,、\s]|と申|です|$)")
 # Words that stand where a name would and are none.
 NO_NAME_TEXT = """
@@ -73,7 +73,7 @@ BORN = (r"date of birth|birth ?date|birthday|d\.?o\.?b\.?|born(?: on)?|geboren(?
         r"|fecha de nacimiento|nacid[oa] el"
         r"|data di nascita|nat[oa] il|data de nascimento|nascid[oa] em|geboortedatum|geboren op|data urodzenia|дата рождения|родил(?:ся|ась)"
         r"|出生日期|出生年月|生年月日|생년월일")
-BIRTH = re.compile(rf"(?<![\w])(?:{BORN})[\"']?\s*(?:is\b|[:：=(])?\s*[\"']?((?:\d{{4}}[-/.年]\s?\d{{1,2}}[-/.月]\s?\d{{1,2}}日?"
+BIRTH = re.compile(rf"(?<![\w])(?:{BORN})[\"']?\s{{0,4}}(?:is\b|[:：=(])?\s{{0,4}}[\"']?((?:\d{{4}}[-/.年]\s?\d{{1,2}}[-/.月]\s?\d{{1,2}}日?"
                    rf"|\d{{1,2}}[-/. ]\s?\d{{1,2}}[-/. ]\s?\d{{2,4}}"
                    r"|\d{1,2}\.?(?:st|nd|rd|th|er)?(?: de)? [^\W\d_]{3,12}\.?(?: de)?,? \d{4}|[^\W\d_]{3,12}\.? \d{1,2}(?:st|nd|rd|th)?,? \d{4}|\d{8}"
                    r"|(?:昭和|平成|令和)\d{1,2}年\d{1,2}月\d{1,2}日))", re.IGNORECASE)

@@ -180,6 +180,10 @@ def is_json(text: Text, wanted: str) -> bool:
         if wanted == "json":
             raise InputError(f"the text is not JSON: character {error.offset} and what follows cannot be read") from error
         return False
+    except InputError:                 # JSON that is too deep or holds a value that is too long
+        if wanted == "json":
+            raise
+        return False
     return True
 
 

@@ -19,16 +19,17 @@ PARAGRAPH_CHARACTERS_MAX = 200_000
 WRAPPED_CHARACTERS = 50             # a line at least this long may go on in the next one; a shorter one is a line of its own
 QUOTED_CHARACTERS_MAX = 400         # a quotation this long at most holds its sentences together
 
-END = re.compile(r"[.!?…]+\s»(?=\s|$)|[.!?…]+[\"'”’»)\]*_]*(?=\s|$)|[。！？｡．؟۔।॥։]+[」』）”’》】〉\"]*|[!?]+[」』）]+")
+END = re.compile(r"(?<![.!?…])[.!?…]++(?:\s»|[\"'”’»)\]*_]*+)(?=\s|$)|[。！？｡．؟۔।॥։]+[」』）”’》】〉\"]*|(?<![!?])[!?]++[」』）]+")
 OPENERS = {"“": "”", "«": "»", "「": "」", "『": "』", "（": "）", "(": ")", "„": "“", "《": "》", "»": "«"}
 WORD_BEFORE = re.compile(r"[^\s(\[“„\"«]+\Z")
-HEADING = re.compile(r"\s{0,3}(#{1,6})\s+(.*?)\s*#*\s*\Z")
+HEADING = re.compile(r"\s{0,3}(#{1,6})\s+(.*)", re.DOTALL)
 UNDERLINE = re.compile(r"\s{0,3}(=+|-+)\s*\Z")
 ITEM = re.compile(r"\s*(?:[-*+•◦▪‣–·]|\(?\d{1,3}[.)]|\(?[a-zA-Z][)])\s+(?=\S)")
 FENCE = re.compile(r"\s{0,3}(```+|~~~+)")
 TABLE = re.compile(r"\s*\||.*\S\s*\|.*\|.*\S|\s*[-:|+=\s]{5,}\Z")
 RULE = re.compile(r"\s*([-*_=~#])(?:\s*\1){2,}\s*\Z")
-MARKUP = re.compile(r"!\[[^\]]*\]\([^)]*\)|(?<!\w)(?:\*{1,3}|__)(?=\S)|(?<=\S)(?:\*{1,3}|__)(?!\w)|\[([^\]]+)\]\((?:[^)]*)\)|`")
+MARKUP = re.compile(r"!\[[^\]\[]{0,300}\]\([^)(]{0,2000}\)|(?<!\w)(?:\*{1,3}|__)(?=\S)|(?<=\S)(?:\*{1,3}|__)(?!\w)"
+                    r"|\[([^\]\[]{1,300})\]\([^)(]{0,2000}\)|`")
 LEADING = " \t\r\n\f\v\u00a0\u3000.,;:·"           # of a sentence: left over from what stood before it
 UNSPACED_END = re.compile(f"[{UNSPACED}、，。]\\s*\\Z")
 
@@ -128,7 +129,7 @@ class Reader:
         if heading:
             yield from self._flush()
             self._paragraph = -1
-            yield Heading(clean(heading[2]), len(heading[1]), offset, offset + len(line.rstrip()))
+            yield Heading(clean(heading[2].rstrip().rstrip("#")), len(heading[1]), offset, offset + len(line.rstrip()))
             return
         if RULE.match(line) or (TABLE.match(line) and not self._block):
             yield from self._flush()
@@ -184,14 +185,10 @@ def spans(part: list[tuple[int, str]]) -> Iterator[tuple[int, int]]:
     """(start, end) of the sentences in the joined lines, as positions in the joined text."""
     text = "".join(line for _offset, line in part)
     start = 0
-    held_until = 0
+    quotes = Quotes(text)
     for found in END.finditer(text):
         end = found.end()
-        if end <= held_until:
-            continue
-        closes = inside_quotation(text, start, end)
-        if closes:
-            held_until = closes
+        if end <= quotes.held_until or quotes.holds(start, end):
             continue
         if is_end(text, found):
             yield start, end
@@ -199,22 +196,34 @@ def spans(part: list[tuple[int, str]]) -> Iterator[tuple[int, int]]:
     yield start, len(text)
 
 
-def inside_quotation(text: str, start: int, end: int) -> int:
-    """The position up to which a quotation that is open at `end` holds its sentences together; 0 if none is open."""
-    waiting: list[str] = []
-    straight = False
-    for character in text[start:end]:
-        if waiting and character == waiting[-1]:
-            waiting.pop()
-        elif character in OPENERS:
-            waiting.append(OPENERS[character])
-        elif character == '"':
-            straight = not straight
-    closer = waiting[0] if waiting else '"' if straight else ""
-    if not closer:
-        return 0
-    at = text.find(closer, end, end + QUOTED_CHARACTERS_MAX)
-    return at if at >= 0 and "\n\n" not in text[end:at] else 0
+class Quotes:
+    """Follows the quotations of a text from left to right: one that is open holds its sentences together until it closes."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.held_until = 0
+        self._waiting: list[str] = []        # the marks that would close what is open
+        self._straight = False
+        self._start = -1
+        self._at = 0
+
+    def holds(self, start: int, end: int) -> bool:
+        """Whether a quotation that was opened in the sentence from `start` is open at `end` and closes soon."""
+        if start != self._start:
+            self._start, self._at, self._waiting, self._straight = start, start, [], False
+        for character in self.text[self._at:end]:
+            if self._waiting and character == self._waiting[-1]:
+                self._waiting.pop()
+            elif character in OPENERS:
+                self._waiting.append(OPENERS[character])
+            elif character == '"':
+                self._straight = not self._straight
+        self._at = max(self._at, end)
+        closer = self._waiting[0] if self._waiting else '"' if self._straight else ""
+        at = self.text.find(closer, end, end + QUOTED_CHARACTERS_MAX) if closer else -1
+        if at >= 0:
+            self.held_until = at
+        return at >= 0
 
 
 def is_end(text: str, found: re.Match[str]) -> bool:

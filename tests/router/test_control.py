@@ -1,0 +1,221 @@
+"""What a person does to a job, and what the law makes of it."""
+
+from state.errors import IllegalMove, InvalidTask
+from state.records import Step
+from tests.kit import refuses, same
+from tests.router.builders import GO, SHORT, Rooms, a_definition
+
+ONE = a_definition("one", GO + SHORT)
+ONCE = a_definition("once", GO + SHORT + 'effects = "once"\n', '[output]\ntype = "object"\nproperties.n = { type = "integer" }\n')
+TWO = a_definition("two", GO + SHORT + GO.replace('"go"', '"then"', 1) + SHORT + 'after = ["go"]\ninput = { x = "{{steps.go.output.x}}" }\n')
+PAIR = a_definition("pair", GO + SHORT + GO.replace('"go"', '"pay"', 1) + SHORT + 'effects = "once"\n')
+BAD = {"status": "failed", "output": None, "error": {"code": "bad", "message": "no", "retryable": False}}
+
+
+def a_failed_job(rooms):
+    job = rooms.job("one")
+    rooms.beat()
+    rooms.give(*rooms.take(), **BAD)
+    return job
+
+
+def refused(rooms, call):
+    before = dict(rooms.store.jobs)
+    refuses(IllegalMove, lambda: rooms.do(call))
+    same(rooms.store.jobs, before)
+
+
+def test_only_a_paused_job_is_resumed_and_only_a_failed_one_retried():
+    rooms = Rooms(ONE)
+    failed = a_failed_job(rooms)
+    expired = rooms.job("one", deadline_s=5)
+    rooms.do(lambda: rooms.control.expire(expired))
+    cancelled = rooms.job("one")
+    rooms.do(lambda: rooms.control.cancel(cancelled, "client"))
+    done = rooms.job("one")
+    rooms.give(*rooms.take())
+    for job in (failed, expired, cancelled, done):
+        refused(rooms, lambda job=job: rooms.control.resume(job, "client"))
+        refused(rooms, lambda job=job: rooms.control.pause(job, "client"))
+    for job in (cancelled, done, rooms.job("one")):
+        refused(rooms, lambda job=job: rooms.control.retry(job, "client"))
+    for job in (failed, expired, done):
+        refused(rooms, lambda job=job: rooms.control.cancel(job, "client"))
+
+
+def test_a_job_that_failed_while_paused_can_be_retried_and_paused_again():
+    rooms = Rooms(ONE)
+    job = rooms.job("one")
+    rooms.beat()
+    (command,) = rooms.take()
+    rooms.do(lambda: rooms.control.pause(job, "client"))
+    same((rooms.give(command, **BAD), rooms.state(job)), ([True], "failed: failed"))
+    rooms.do(lambda: rooms.control.retry(job, "client"))
+    same((rooms.state(job), rooms.store.jobs[job].paused_from), ("processing: ready", ""))
+    rooms.do(lambda: rooms.control.pause(job, "client"))
+    same(rooms.do(lambda: rooms.control.resume(job, "client")).state, "processing")
+    rooms.give(*rooms.take())
+    same(rooms.state(job), "done: done")
+
+
+def test_a_paused_job_whose_last_step_ends_is_done_when_it_is_resumed_from_whatever_state():
+    rooms = Rooms(ONE, ONCE)
+    job = rooms.job("one")
+    rooms.beat()
+    (command,) = rooms.take()
+    rooms.do(lambda: rooms.control.pause(job, "client"))
+    rooms.give(command)
+    same(rooms.state(job), "paused: done")
+    same(rooms.do(lambda: rooms.control.resume(job, "client")).state, "done")
+    once = rooms.job("once")
+    rooms.give(*rooms.take(), status="interrupted")
+    rooms.do(lambda: rooms.control.pause(once, "client"))
+    rooms.do(lambda: rooms.control.resolve(once, "go", "done", {"n": 1}, "client"))
+    same(rooms.state(once), "paused: done")
+    same(rooms.do(lambda: rooms.control.resume(once, "client")).output, {"n": 1})
+
+
+def test_a_retried_step_has_its_templates_resolved_and_one_that_fails_at_them_fails_again():
+    rooms = Rooms(TWO)
+    rooms.beat()
+    job = rooms.job("two")
+    rooms.give(*rooms.take(), output={"x": [1]})
+    (command,) = rooms.take()
+    same(command["input"], {"x": [1]})
+    rooms.give(command, **BAD)
+    rooms.do(lambda: rooms.control.retry(job, "client"))
+    same(rooms.take()[0]["input"], {"x": [1]})
+    gone = rooms.job("two")
+    rooms.give(*rooms.take(), output={"y": 1})
+    same((rooms.state(gone), rooms.store.jobs[gone].error["code"]), ("failed: done failed", "template"))
+    rooms.do(lambda: rooms.control.retry(gone, "client"))
+    same((rooms.state(gone), rooms.store.jobs[gone].error["code"], rooms.take()), ("failed: done failed", "template", []))
+    same(rooms.store.jobs[gone].error["pointer"], "/input/x")
+
+
+def test_an_unknown_step_stays_so_when_its_job_fails_and_runs_again_when_the_job_is_retried():
+    rooms = Rooms(PAIR)
+    rooms.beat()
+    job = rooms.job("pair")
+    go, pay = rooms.take(most=2)
+    rooms.give(pay, status="interrupted")
+    same(rooms.state(job), "processing: leased unknown")
+    rooms.give(go, **BAD)
+    same(rooms.state(job), "failed: failed unknown")
+    refused(rooms, lambda: rooms.control.resolve(job, "pay", "done", None, "client"))
+    rooms.do(lambda: rooms.control.retry(job, "client"))
+    same(rooms.state(job), "processing: ready ready")
+    rooms.give(*rooms.take(most=2))
+    same(rooms.state(job), "done: done done")
+
+
+def test_an_output_that_a_person_gives_has_to_fit_the_schema_too():
+    rooms = Rooms(ONCE)
+    rooms.beat()
+    job = rooms.job("once")
+    rooms.give(*rooms.take(), status="interrupted")
+    fault = refuses(InvalidTask, lambda: rooms.do(lambda: rooms.control.resolve(job, "go", "done", {"n": "x"}, "client")))
+    same((fault.pointer, rooms.state(job)), ("/output/n", "waiting: unknown"))
+    same(rooms.do(lambda: rooms.control.resolve(job, "go", "done", {"n": 2}, "client")).state, "done")
+
+
+def test_a_failure_of_one_step_stops_its_siblings_and_tells_their_worker():
+    rooms = Rooms(PAIR)
+    rooms.beat()
+    job = rooms.job("pair")
+    go, pay = rooms.take(most=2)
+    rooms.give(go, **BAD)
+    same(rooms.state(job), "failed: failed cancelled")
+    same(rooms.beat()["cancel"], [pay["lease"]])
+    same(rooms.give(pay), ["lease_lost"])
+
+
+def test_no_random_sequence_of_verbs_results_losses_and_restarts_leaves_a_job_that_cannot_end():
+    """Every job can be brought to an end by serving it: no state is a dead end but those that a person has to resolve."""
+    for seed in range(150):
+        rooms = a_wild_house(seed)
+        for _ in range(40):
+            rooms.clock.move(700)
+            rooms.do(rooms.duties.moments)
+            rooms.do(rooms.duties.ended_leases)
+            for job in list(rooms.store.jobs.values()):
+                if job.state == "paused":
+                    rooms.do(lambda j=job: rooms.control.resume(j.id, "client"))
+                for step in job.steps:
+                    if step.state == "unknown" and rooms.store.jobs[job.id].state in ("waiting", "processing", "queued"):
+                        rooms.do(lambda j=job, s=step: rooms.control.resolve(j.id, s.id, "done", {"n": 1, "x": 1}, "client"))
+            rooms.beat()
+            rooms.give(*rooms.take(most=9), output={"x": 1, "n": 1})
+        left = {rooms.state(job_id) for job_id, job in rooms.store.jobs.items() if job.state not in ("done", "failed", "cancelled")}
+        same((seed, left), (seed, set()))
+        same((rooms.lanes.waiting(), rooms.leases.by_id, rooms.leases.by_worker, rooms.lanes.by_target), (0, {}, {}, {}))
+
+
+def a_wild_house(seed):
+    import_random = __import__("random").Random(seed)
+    rooms = Rooms(ONE, ONCE, TWO, PAIR)
+    commands, held = [], []
+    for _ in range(120):
+        jobs = list(rooms.store.jobs)
+        job = import_random.choice(jobs) if jobs else ""
+        deed = import_random.choice(["job", "job", "take", "take", "give", "give", "pause", "resume", "cancel", "retry", "resolve", "time", "fail", "restart",
+                                     "commit", "commit", "park", "ring"])
+        try:
+            if deed == "job":
+                rooms.job(import_random.choice(["one", "once", "two", "pair"]), deadline_s=import_random.choice([0, 0, 50]))
+            elif deed == "take":
+                rooms.beat()
+                commands += rooms.take(most=3)
+            elif deed == "give" and commands:
+                status = import_random.choice(["done", "done", "failed", "interrupted", "partial"])
+                error = {"code": "x", "retryable": import_random.random() < 0.5} if status == "failed" else None
+                rooms.give(import_random.choice(commands), status=status, output={"x": 1, "n": 1} if status == "done" else None, error=error)
+            elif deed in ("pause", "resume", "cancel", "retry") and job:
+                rooms.do(lambda d=deed, j=job: getattr(rooms.control, d)(j, "client"))
+            elif deed == "resolve" and job:
+                rooms.do(lambda j=job: rooms.control.resolve(j, "go", import_random.choice(["ready", "done", "failed", "cancelled"]), {"x": 1}, "client"))
+            elif deed == "time":
+                rooms.clock.move(import_random.choice([1, 31, 700]))
+                rooms.do(rooms.duties.moments)
+                rooms.do(rooms.duties.ended_leases)
+                rooms.do(rooms.duties.silent_workers)
+            elif deed == "fail":
+                rooms.engine.fail_next = 1
+            elif deed == "park" and "w1" in rooms.store.workers:
+                held.append(rooms.park())
+            elif deed == "ring":
+                rooms.turn()
+            elif deed == "commit":
+                rooms.commit()
+            elif deed == "restart":
+                rooms.commit()
+                rooms = rooms.restarted()
+        except (IllegalMove, InvalidTask):
+            pass
+        consistent(rooms)
+    rooms.commit()
+    return rooms
+
+
+def consistent(rooms):
+    """Every index says what the records say."""
+    jobs = rooms.store.jobs.values()
+    ready = {(j.id, i) for j in jobs if j.state in ("queued", "processing", "waiting") for i, s in enumerate(j.steps) if s.state == "ready"}
+    standing = {place for lanes in rooms.lanes.by_target.values() for lane in lanes.values() for place in lane.places}
+    same(standing, ready)
+    leased = {(j.id, i, s.attempt) for j in jobs for i, s in enumerate(j.steps) if s.state == "leased"}
+    same({(le.job, le.index, le.attempt) for le in rooms.leases.by_id.values()}, leased)
+    for job in jobs:
+        live = job.state in ("queued", "processing", "waiting", "paused")
+        states = {s.state for s in job.steps}
+        assert live or not states & {"ready", "leased", "waiting", "pending"}, rooms.state(job.id)
+        assert isinstance(job.steps[0], Step)
+        if job.state == "waiting":
+            assert not states & {"ready", "leased"} and states & {"waiting", "unknown"}, rooms.state(job.id)
+        if job.state == "processing":
+            assert states & {"ready", "leased"}, rooms.state(job.id)
+    due = {(m.job, m.step, m.at) for m in rooms.due._heap}
+    for job in jobs:
+        if job.state in ("queued", "processing", "waiting", "paused"):
+            assert not job.deadline_at or (job.id, "", job.deadline_at) in due, "a deadline is not armed"
+            assert all((job.id, s.id, s.due_at) in due for s in job.steps if s.state == "waiting"), "a retry is not armed"
