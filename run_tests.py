@@ -10,10 +10,11 @@ hold; raising `tests.kit.Skip` says why it could not be tried here. --long adds 
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -33,13 +34,25 @@ def load(path: Path) -> ModuleType:
     return module
 
 
-def tests_of(path: Path, words: list[str]) -> Iterator[tuple[str, Callable[[], None]]]:
-    """(sentence, function) of each test in a file that every word of the command line fits."""
+def tests_of(path: Path, words: list[str]) -> list[tuple[str, Callable[[], None]]]:
+    """(sentence, function) of each test in a file that every word of the command line fits; the file is imported only if there is one."""
     place = str(path.relative_to(ROOT))
-    module = load(path)
-    for name, function in list(vars(module).items()):
-        if name.startswith("test_") and callable(function) and all(w in place or w in name for w in words):
-            yield name.removeprefix("test_").replace("_", " "), function
+    names = re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    chosen = [name for name in names if all(word in place or word in name for word in words)]
+    module = load(path) if chosen else None
+    return [(name.removeprefix("test_").replace("_", " "), getattr(module, name)) for name in chosen]
+
+
+def selected(path: Path, words: list[str]) -> list[tuple[str, Callable[[], None]]]:
+    """The same; a file that cannot be imported is one test that fails."""
+    try:
+        return tests_of(path, words)
+    except Exception as error:
+        problem = error
+
+        def broken() -> None:
+            raise problem
+        return [("can be imported", broken)]
 
 
 def main(argv: list[str]) -> int:
@@ -52,7 +65,7 @@ def main(argv: list[str]) -> int:
     passed = failed = skipped = 0
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         heading = "" if quiet else f"{path.relative_to(ROOT)}\n"
-        for sentence, function in tests_of(path, words):
+        for sentence, function in selected(path, words):
             print(heading, end="")
             heading = ""
             started = time.perf_counter()

@@ -18,7 +18,7 @@ from state import limits
 from state.log import Log
 
 SECRET_CHARACTERS_MIN = 16      # shorter secrets can be guessed over a fast network
-LOOK_EVERY_S = 1.0              # at the files' stamps
+LOOK_EVERY_S = 0.5              # at the files' stamps; the loop asks once a second, give or take
 
 
 class ConfigError(Exception):

@@ -40,6 +40,7 @@ class FaultyDisk(Disk):
         self._late = False
         self._error: Callable[[], BaseException] = full
         self._states: dict[Path, list[bytes | None]] = {}           # contents since a file was last durable, that one first; None: not there
+        self._whole: set[Path] = set()                              # synced before they got their name
         self._writes: dict[Path, list[tuple[int, bytes]]] = {}      # of segments, not synced
 
     def refuse(self, at: int = 1, *kinds: str, times: int = 1, error: Callable[[], BaseException] = full, late: bool = False) -> None:
@@ -79,6 +80,8 @@ class FaultyDisk(Disk):
         """Each file that is not durable becomes what `choose` says of its states, each write to a segment that was not synced what `tear` says."""
         for path, states in self._states.items():
             content = choose(path, states)
+            if path in self._whole and content not in states:
+                content = states[-1]
             if content is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
@@ -97,6 +100,8 @@ class FaultyDisk(Disk):
     def replace(self, path: Path | str, data: bytes, durable: bool = False) -> None:
         temporary = Path(f"{path}.tmp")
         self._call("write", path, lambda: temporary.write_bytes(data), lambda: temporary.write_bytes(data[:len(data) // 2]))
+        if durable:
+            self._call("sync", temporary, lambda: self._whole.add(Path(path)))
         self._call("rename", path, lambda: self._change(path, lambda: os.rename(temporary, path)))
         if durable:
             self._call("sync", path, lambda: self._durable(path))
