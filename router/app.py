@@ -113,7 +113,7 @@ class House:
         every = self.engine.call_every
         every(SECOND_S, self._each_second)
         every(PING_S, self._ping)
-        every(SWEEP_S, lambda: self.sweep.start(self.engine.offload))
+        every(SWEEP_S, lambda: self.sweep.start(self.engine.post, self.engine.offload))
         if self.settings.worker:
             self.embedded.start(url)
             every(EMBEDDED_TICK_S, self.embedded.tick)
@@ -220,7 +220,7 @@ def keep_of(config: Config) -> Keep:
 def build(settings: Settings, config_folder: ConfigFolder, engine: Engine, embedded: EmbeddedWorker, clock: Clock, log: Log) -> House:
     """Make the house around an engine that already listens. Nothing is recovered yet."""
     disk = Disk()
-    source = random.SystemRandom()
+    source = random.Random()          # seeded by the system once; asking it for each id gives up the interpreter's lock each time
     writer = ThreadWriter(engine.post)
     files = FileEngine(disk, settings.data, clock, log, writer, keep_of(config_folder.current))
     store = Store(files, clock, Ids(clock, source.getrandbits), log)

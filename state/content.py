@@ -108,8 +108,9 @@ def sweep(disk: Disk, folder: Path, kept: set[str], most: int) -> int:
     for name, modified in list(disk.entries(folder)):
         if removed >= most:
             break
-        if name.removesuffix(".json") not in kept and time.time() - modified > YOUNG_S:
-            path = folder / name
+        path = folder / name
+        old = time.time() - YOUNG_S
+        if name.removesuffix(".json") not in kept and modified < old and disk.modified(path) < old:     # it may have been stored again meanwhile
             if path.is_dir():
                 for place, _, files in os.walk(path, topdown=False):
                     for file in files:

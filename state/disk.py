@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -75,6 +76,13 @@ class Disk:
             return os.stat(path).st_size
         except FileNotFoundError:
             return 0
+
+    def modified(self, path: Path | str) -> float:
+        """Wall time at which a file was last written or touched; infinity if it is not there."""
+        try:
+            return os.stat(path).st_mtime
+        except FileNotFoundError:
+            return math.inf
 
     def names(self, folder: Path | str) -> list[str]:
         """Names in a folder, sorted; none if it is not there."""

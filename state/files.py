@@ -65,13 +65,13 @@ class FileEngine:
         self._preparing = False
         self._room: tuple[int, int] | None = None
         self._room_asked_at = -ROOM_EVERY_S
-        self._ended: dict[str, float] = {}     # ended jobs whose file is in place, and since when, oldest first
+        self._ended: dict[str, float] = {}     # ended jobs that have a done file, and since when, oldest first
         self._audited = 0
 
     def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse], unsettled: Callable[[], bool]) -> None:
         """The store's tables, to read from while not `unsettled()`."""
         self._jobs, self._unsettled = jobs, unsettled
-        self._projection = Projection(self._disk, self._folder, self.finished, self._writer, jobs.get, workers.get, self._done)
+        self._projection = Projection(self._disk, self._folder, self.finished, self._writer, jobs.get, workers.get, self._kept)
         tables = Tables(jobs, workers, keys)
         self._checkpoints = Checkpoints(self._disk, self._folder, self._journal, self._projection, self._writer, tables, self._log)
 
@@ -171,10 +171,12 @@ class FileEngine:
         idle = self._projection.idle() and not self._checkpoints.under_way() and now - self._committed_at > SEAL_AFTER_S
         return IDLE_TICK_S if idle else BUSY_TICK_S
 
-    def _done(self, job_id: str, size: int) -> None:
+    def _kept(self, job_id: str, files: int, size: int) -> None:
+        """A done file was written (if it is not one fewer now) or removed."""
         self._ended.pop(job_id, None)
-        self._ended[job_id] = self._clock.monotonic()
-        self.retention.added(job_id, size)
+        if files >= 0:
+            self._ended[job_id] = self._clock.monotonic()
+        self.retention.changed(job_id, files, size)
 
     def evictable(self, now: float) -> list[str]:
         """Ended a minute ago, or more of them than are kept."""

@@ -21,8 +21,8 @@ from state.ids import created_ms, day_of, first_id
 from state.records import Job, encode, job_from_document, unsealed
 
 BLOCK_BYTES = 256 * 1024          # of an index, read backwards
+TRIM_BYTES = 1 << 20              # of an index, looked at in one slice of retention: some 4,000 rows
 PAGE_ROWS_MAX = 100_000           # looked at for one page of a list, about half a second; a deeper page continues from its cursor
-TRIM_ROW_BYTES = 4096             # of an index are read for each row that may be removed: ten times a usual row
 TASK_SHOWN_CHARACTERS = 120
 
 
@@ -189,10 +189,10 @@ class Finished:
 
     # -- retention --------------------------------------------------------------------------------------------------------------------
 
-    def figures(self, day: str) -> Iterator[tuple[int, int]]:
+    def figures(self, day: str, skip: Callable[[str], bool]) -> Iterator[tuple[int, int]]:
         """(jobs, bytes) that a day keeps, counted block by block: the last pair counts. A job with several rows counts once, as its last row says.
 
-        Rows that are appended meanwhile are counted too.
+        Rows that are appended meanwhile are counted too. A job that is live again (`skip`) has no file to count.
         """
         at = self._trimmed(day)
         sizes: dict[str, int] = {}
@@ -203,8 +203,10 @@ class Finished:
             at += len(data)
             *lines, rest = (rest + data).split(b"\n")
             for row in filter(None, map(row_at, lines)):
-                total += row.bytes - sizes.get(row.id, 0)
-                sizes[row.id] = row.bytes
+                total -= sizes.pop(row.id, 0)
+                if not skip(row.id):
+                    sizes[row.id] = row.bytes
+                    total += row.bytes
             yield len(sizes), total
 
     def _trimmed(self, day: str) -> int:
@@ -213,19 +215,21 @@ class Finished:
         except (FileNotFoundError, ValueError):
             return 0
 
-    def trim(self, day: str, most: int, ended_before: float, also: Callable[[str], Path], skip: Callable[[str], bool]) -> Trimmed:
-        """Remove the files of up to `most` oldest rows of a day that ended before a wall time, and its folder when none is left.
+    def trim(self, day: str, most: int, enough: float, ended_before: float, also: Callable[[str], Path], skip: Callable[[str], bool]) -> Trimmed:
+        """Remove the oldest jobs of a day: up to `most`, until `enough` bytes are freed, that ended before a wall time; its folder when none is left.
 
         `also` gives the path of the job's events. A row that is not its job's last one takes nothing with it; a job that is live again is left alone.
         """
         start, end = self._trimmed(day), self._disk.size(self.index(day))
-        data = self._disk.read_at(self.index(day), start, most * TRIM_ROW_BYTES) if start < end else b""
+        data = self._disk.read_at(self.index(day), start, TRIM_BYTES) if start < end else b""
         lines = data.split(b"\n")
         if start + len(data) < end and len(lines) > 1:
             lines.pop()                                # the rest of it was not read
         taken = jobs = freed = 0
         next_at = 0.0
-        for line in lines[:most]:
+        for line in lines:
+            if jobs >= most or freed >= enough:
+                break
             row = row_at(line)
             if row is not None and row.finished_at > ended_before:
                 next_at = row.finished_at
@@ -236,7 +240,7 @@ class Finished:
                 self._disk.remove(path)
                 self._disk.remove(also(row.id))
                 jobs, freed = jobs + 1, freed + row.bytes
-        if next_at == 0.0 and start + taken >= end:
+        if start + taken >= end:
             self._remove_day(day, also, skip)
             return Trimmed(jobs, freed, True, 0.0)
         self._disk.replace(self._folder / day / "trimmed", b"%d" % (start + taken))

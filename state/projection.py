@@ -43,24 +43,24 @@ class Since(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What one pass hands to the writer."""
+    """What one pass hands to the writer. Done files are told apart by their job's id: the writer notes in `kept` what each did to the figures."""
 
-    replace: list[tuple[Path, bytes]]
+    replace: list[tuple[Path, bytes, str]]
     append: list[tuple[Path, bytes]]
-    remove: list[Path]
+    remove: list[tuple[Path, str]]
     jobs: dict[str, Since]
     workers: dict[str, Since]
     events: dict[str, list[Event]]
-    ended: dict[str, int]                 # id -> bytes of its done file
+    kept: list[tuple[str, int, int]]      # (id, done files more or less, bytes more or less)
 
 
 class Projection:
-    """Keeps files in step with records. `jobs` and `workers` look up the current record; `done(id, bytes)` hears of each done file in place."""
+    """Keeps files in step with records. `jobs` and `workers` look up the current record; `kept(id, files, bytes)` hears how the done files change."""
 
     def __init__(self, disk: Disk, folder: Path, finished: Finished, writer: Writer, jobs: Callable[[str], Job | None],
-                 workers: Callable[[str], Worker | None], done: Callable[[str, int], None]) -> None:
+                 workers: Callable[[str], Worker | None], kept: Callable[[str, int, int], None]) -> None:
         self._disk, self._folder, self._finished, self._writer = disk, folder, finished, writer
-        self._jobs, self._workers, self._done = jobs, workers, done
+        self._jobs, self._workers, self._kept = jobs, workers, kept
         self._dirty: dict[str, Since] = {}                 # by job id, oldest first
         self._dirty_workers: dict[str, Since] = {}
         self._events: dict[str, list[Event]] = {}          # of dirty jobs: a unit with an event always changes its job too
@@ -69,7 +69,7 @@ class Projection:
         self._older_events: dict[str, list[Event]] = {}
         self._turned_at = 0.0
         self._live_files: set[str] = set()
-        self._unremoved: list[Path] = []                   # by a batch that failed
+        self._unremoved: list[tuple[Path, str]] = []       # by a batch that failed
         self._retry_at = 0.0
         self.failures = 0
 
@@ -130,7 +130,7 @@ class Projection:
         self._writer.hand(lambda: self._write(batch), lambda error: self._written(batch, error, now))
 
     def _batch(self) -> Batch:
-        batch = Batch([], [], [], {}, {}, {}, {})
+        batch = Batch([], [], [], {}, {}, {}, [])
         rows: dict[str, list[bytes]] = {}
         for job_id in list(self._dirty)[:PASS_DOCUMENTS_MAX]:
             batch.jobs[job_id] = self._dirty.pop(job_id)
@@ -146,12 +146,12 @@ class Projection:
             path = self._folder / "workers" / f"{worker_id}.json"
             worker = self._workers(worker_id)
             if worker is None:
-                batch.remove.append(path)
+                batch.remove.append((path, ""))
             else:
-                batch.replace.append((path, sealed(worker_document(worker))))
+                batch.replace.append((path, sealed(worker_document(worker)), ""))
         if self._unremoved:
-            written = {path for path, _ in batch.replace}      # of those that had failed all are in this batch again
-            batch.remove.extend(path for path in self._unremoved if path not in written)
+            written = {path for path, _, _ in batch.replace}   # of those that had failed all are in this batch again
+            batch.remove.extend(item for item in self._unremoved if item[0] not in written)
             self._unremoved = []
         return batch
 
@@ -160,35 +160,40 @@ class Projection:
         live = self._folder / "jobs" / "live" / f"{job.id}.json"
         if job.state in JOB_ENDED:
             path = self._finished.path(job.id)
-            batch.replace.append((path, data))
+            batch.replace.append((path, data, job.id))
             rows.setdefault(path.parent.name, []).append(self._finished.row(job, len(data)))
-            batch.ended[job.id] = len(data)
             if job.id in self._live_files:
-                batch.remove.append(live)
+                batch.remove.append((live, ""))
                 self._live_files.discard(job.id)
         else:
             if job.id not in self._live_files and any(m.of == "job" and m.from_state in JOB_ENDED for m in job.history):
-                batch.remove.append(self._finished.path(job.id))        # it was failed and is retried
-            batch.replace.append((live, data))
+                batch.remove.append((self._finished.path(job.id), job.id))        # it was failed and is retried
+            batch.replace.append((live, data, ""))
             self._live_files.add(job.id)
 
     def _write(self, batch: Batch) -> None:
         for folder in {path.parent for path, _ in batch.append}:
             self._disk.make_folder(folder)
-        for path, data in batch.replace:
+        for path, data, job_id in batch.replace:
+            before = self._disk.size(path) if job_id else 0
             self._disk.replace(path, data)
+            if job_id:
+                batch.kept.append((job_id, 0 if before else 1, len(data) - before))
         for path, data in batch.append:
             self._disk.append(path, data)
-        for path in batch.remove:
+        for path, job_id in batch.remove:
+            before = self._disk.size(path) if job_id else 0
             self._disk.remove(path)
+            if before:
+                batch.kept.append((job_id, -1, -before))
 
     def _written(self, batch: Batch, error: Exception | None, now: float) -> None:
         self._flight = None
+        for job_id, files, size in batch.kept:
+            self._kept(job_id, files, size)
         if error is None:
             for job_id, events in batch.events.items():
                 self._written_events.setdefault(job_id, []).extend(events)
-            for job_id, size in batch.ended.items():
-                self._done(job_id, size)
             return
         self.failures += 1
         self._unremoved = batch.remove

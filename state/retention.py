@@ -32,6 +32,16 @@ class Keep(NamedTuple):
     bytes: int = 10 << 30
 
 
+class Over(NamedTuple):
+    """What is to go: from which day and why, at most so many jobs, no more once so many bytes are freed, none that ended later than that."""
+
+    day: str
+    why: str
+    jobs: int
+    bytes: float
+    ended_before: float
+
+
 class Retention:
     """Counts what the done folder holds and removes what is over."""
 
@@ -40,40 +50,42 @@ class Retention:
         self.keep = keep
         self._days: dict[str, tuple[int, int]] = {}         # day -> jobs, bytes
         self._young_until: dict[str, float] = {}            # day -> wall time at which its next job is old enough, where a late one is still young
-        self._counting: Iterator[tuple[str, int, int]] | None = self._count()
+        self._counted = False
+        self._counting: Iterator[tuple[str, int, int]] | None = None
         self._busy = False
         self._next = 0.0
         self.removed = 0
 
-    def added(self, job_id: str, size: int) -> None:
-        """A job's file is in place. While the days are counted nothing is added: its row is in the index before it is told here."""
-        if self._counting is None:
+    def changed(self, job_id: str, jobs: int, size: int) -> None:
+        """A job's file was written or removed: so many files and bytes more. While the days are counted this is known from the index."""
+        if self._counted:
             day = day_of(job_id)
             count, total = self._days.get(day, (0, 0))
-            self._days[day] = (count + 1, total + size)
+            self._days[day] = (count + jobs, total + size)
 
-    def over(self, now: float) -> tuple[str, str, float] | None:
-        """(day to take from, why, wall time before which its jobs must have ended) at a wall time, or None."""
+    def over(self, now: float) -> Over | None:
+        """What is over a limit at a wall time, one slice of it, or None."""
         if not self._days:
             return None
         ended_before = now - self.keep.days * DAY_S
         limit = datetime.fromtimestamp(ended_before, UTC).strftime("%Y-%m-%d")
         for day in sorted(self._days):
             if day < limit and self._young_until.get(day, 0.0) <= now:
-                return day, f"older than {self.keep.days} days", ended_before
+                return Over(day, f"older than {self.keep.days} days", SLICE_JOBS, inf, ended_before)
         jobs, size = sum(d[0] for d in self._days.values()), sum(d[1] for d in self._days.values())
         if jobs > self.keep.jobs:
-            return min(self._days), f"{jobs} jobs, {self.keep.jobs} are kept", inf
+            return Over(min(self._days), f"{jobs} jobs, {self.keep.jobs} are kept", min(SLICE_JOBS, jobs - self.keep.jobs), inf, inf)
         if size > self.keep.bytes:
-            return min(self._days), f"{size} bytes, {self.keep.bytes} are kept", inf
+            return Over(min(self._days), f"{size} bytes, {self.keep.bytes} are kept", SLICE_JOBS, size - self.keep.bytes, inf)
         return None
 
     def tick(self, now: float, skip: Callable[[str], bool]) -> None:
         """Count first, then remove a slice if something is over."""
         if self._busy or now < self._next:
             return
-        if self._counting is not None:
+        if not self._counted:
             self._busy = True
+            self._counting = self._counting or self._count(skip)
             self._count_slice(self._counting)
             return
         found = self.over(self._clock.wall())
@@ -81,11 +93,11 @@ class Retention:
             self._next = now + EVERY_S
             return
         self._busy = True
-        self._remove_slice(*found, skip)
+        self._remove_slice(found, skip)
 
-    def _count(self) -> Iterator[tuple[str, int, int]]:
+    def _count(self, skip: Callable[[str], bool]) -> Iterator[tuple[str, int, int]]:
         for day in self._finished.days():
-            for jobs, size in self._finished.figures(day):
+            for jobs, size in self._finished.figures(day, skip):
                 yield day, jobs, size
 
     def _count_slice(self, counting: Iterator[tuple[str, int, int]]) -> None:
@@ -100,20 +112,23 @@ class Retention:
             for day, jobs, size in found:
                 self._days[day] = (jobs, size)
             if not found:
-                self._counting = None if error is None else self._count()
+                self._counted, self._counting = error is None, None        # an error: from the beginning
             self._ended(error)
         self._writer.hand(work, counted)
 
-    def _remove_slice(self, day: str, why: str, ended_before: float, skip: Callable[[str], bool]) -> None:
+    def _remove_slice(self, over: Over, skip: Callable[[str], bool]) -> None:
         done: list[Trimmed] = []
 
+        def events(job_id: str) -> Path:
+            return self._folder / "events" / f"{job_id}.jsonl"
+
         def work() -> None:
-            done.append(self._finished.trim(day, SLICE_JOBS, ended_before, lambda i: self._folder / "events" / f"{i}.jsonl", skip))
+            done.append(self._finished.trim(over.day, over.jobs, over.bytes, over.ended_before, events, skip))
 
         def removed(error: Exception | None) -> None:
             self._ended(error)
             for trimmed in done:
-                self._take(day, why, trimmed)
+                self._take(over.day, over.why, trimmed)
         self._writer.hand(work, removed)
 
     def _take(self, day: str, why: str, trimmed: Trimmed) -> None:

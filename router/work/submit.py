@@ -101,10 +101,17 @@ class Submit:
         if self._store.bytes_held > limits.max_queued_bytes:
             raise QueueFull(f"live jobs hold {self._store.bytes_held} bytes, {limits.max_queued_bytes} are allowed", retry_after_s=5)
 
-    def route(self, task: Task) -> tuple[Decision, Definition | None]:
-        """Which skill would run it, and why. UnknownSkill and SkillBroken for a named skill that cannot be used."""
+    def route(self, task: Task, named: dict[str, Definition] | None = None) -> tuple[Decision, Definition | None]:
+        """Which skill would run it, and why. UnknownSkill and SkillBroken for a named skill that cannot be used.
+
+        `named` remembers skills over the tasks of one request, so that a batch looks at the files of each once.
+        """
         if task.skill:
-            definition = self._library.skill(task.skill)
+            definition = None if named is None else named.get(task.skill)
+            if definition is None:
+                definition = self._library.skill(task.skill)
+                if named is not None:
+                    named[task.skill] = definition
             return Decision(True, "named", f"the task names skill {task.skill}", target=task.skill), definition
         catalogue = self._library.current()
         matching = self._config().matching
@@ -113,9 +120,9 @@ class Submit:
         decision = decide(ranking, matching.min_confidence or CONFIDENCE_MIN, raised)
         return decision, catalogue.skills[decision.target] if decision.dispatch else None
 
-    def admit(self, task: Task, size: int) -> Admission:
+    def admit(self, task: Task, size: int, named: dict[str, Definition] | None = None) -> Admission:
         """Judge a task of at least its input's `size` in bytes; NoSkillMatches or InvalidInput where it cannot become a job."""
-        decision, definition = self.route(task)
+        decision, definition = self.route(task, named)
         if definition is None:
             raise NoSkillMatches(decision.reason, candidates=decision.facts["candidates"],
                                  hint='name one with "skill", or say more; GET /skills lists what there is')

@@ -1,7 +1,7 @@
 """Sweep: content that no kept job names goes after a day. Blocking, in bounded slices on helper threads, once a minute.
 
-What is kept is gathered from live jobs (on the loop), from the index rows of finished ones and from the library; a name that is younger than a
-day is left alone, so content may be stored before the job that names it.
+What is kept is gathered from live jobs (in slices on the loop), from the index rows of finished ones and from the library; a name that is younger
+than a day is left alone, so content may be stored before the job that names it, and what jobs name while the gathering goes on is young.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from state.log import Log
 from state.store import Store
 
 SLICE = 200                    # names removed in one sweep
-LIVE_SCAN_MAX = 50_000         # with more live jobs the sweep waits for a quieter time: their inputs are looked at on the loop
+SCAN_JOBS = 2_000              # live jobs whose values are looked at in one turn: about 5 ms
+LIVE_SCAN_MAX = 200_000        # with more live jobs the sweep waits for a quieter time
 
 
 class Sweep:
@@ -31,18 +32,28 @@ class Sweep:
         self._library, self._definitions, self._log = library, definitions, log
         self._busy = False
 
-    def start(self, offload: Callable[[Callable[[], Any], Callable[[Any], object]], None]) -> None:
-        """Begin a sweep unless one runs or too much is live."""
+    def start(self, post: Callable[[Callable[[], object]], None],
+              offload: Callable[[Callable[[], Any], Callable[[Any], object]], None]) -> None:
+        """Begin a sweep unless one runs or too much is live. `post` goes on in another turn, `offload` on a helper thread."""
         if self._busy or len(self._store.jobs) > LIVE_SCAN_MAX:
             return
         self._busy = True
         artifacts: set[str] = set()
-        definitions = {skill.sha256 for skill in self._library.current().skills.values()}
-        for job in self._store.jobs.values():
-            artifacts.update(artifacts_in(job))
-            definitions.add(job.definition)
-        self._definitions.forget_unused(definitions)
-        offload(lambda: self._run(artifacts, definitions), self._ended)
+        rest = list(self._store.jobs)
+
+        def look() -> None:
+            for job_id in rest[-SCAN_JOBS:]:
+                job = self._store.jobs.get(job_id)
+                if job is not None:               # else it has left memory, and its row names what it has
+                    artifacts.update(artifacts_in(job))
+            del rest[-SCAN_JOBS:]
+            if rest:
+                post(look)
+                return
+            definitions = {skill.sha256 for skill in self._library.current().skills.values()} | {job.definition for job in self._store.jobs.values()}
+            self._definitions.forget_unused(definitions)
+            offload(lambda: self._run(artifacts, definitions), self._ended)
+        look()
 
     def _run(self, artifacts: set[str], definitions: set[str]) -> int:
         for day in self._finished.days():

@@ -31,13 +31,15 @@ from tests.state.builders import (
 PLACES: tuple[type[Place], ...] = (RealPlace, FilePlace, ThreadPlace, MemoryPlace)
 
 
-def on_every_engine(promise: Callable[[Any], None]) -> None:
-    """Try the promise on each engine; a failure names the engine."""
-    for kind in PLACES:
-        try:
-            promise(kind())
-        except Exception as error:
-            raise AssertionError(f"on {kind.name}: {error}") from error
+def on_every_engine(promise: Callable[[Any], None]) -> Callable[[], None]:
+    """The test that tries the promise on each engine; a failure names the engine."""
+    def test() -> None:
+        for kind in PLACES:
+            try:
+                promise(kind())
+            except Exception as error:
+                raise AssertionError(f"on {kind.name}: {error}") from error
+    return test
 
 
 def same_job(got: Job | None, wanted: Job) -> None:
@@ -54,7 +56,8 @@ def same_job(got: Job | None, wanted: Job) -> None:
 # -- commits ----------------------------------------------------------------------------------------------------------------------------
 
 
-def a_restart_brings_back_every_record_field_by_field(place: Place) -> None:
+@on_every_engine
+def test_a_restart_brings_back_every_record_field_by_field(place: Any) -> None:
     store = place.open()
     add_worker(store)
     jobs = [create(store, steps=3, keys=(("POST /tasks", "k", "s" * 64, place.clock.wall(), 202),), deadline_at=2e9), create(store), create(store)]
@@ -75,7 +78,8 @@ def a_restart_brings_back_every_record_field_by_field(place: Place) -> None:
         same_job(job_anywhere(place.store, job_id), job)
 
 
-def what_was_not_committed_is_gone_after_a_restart(place: Place) -> None:
+@on_every_engine
+def test_what_was_not_committed_is_gone_after_a_restart(place: Any) -> None:
     store = place.open()
     create(store)
     commit(store)
@@ -85,7 +89,8 @@ def what_was_not_committed_is_gone_after_a_restart(place: Place) -> None:
     same(everything(place.open()), before)
 
 
-def restarting_again_and_again_changes_nothing(place: Place) -> None:
+@on_every_engine
+def test_restarting_again_and_again_changes_nothing(place: Any) -> None:
     store = place.open()
     for _ in range(5):
         lease(store, create(store))
@@ -98,7 +103,8 @@ def restarting_again_and_again_changes_nothing(place: Place) -> None:
             same_job(job_anywhere(store, job_id), job)
 
 
-def a_unit_that_raises_leaves_nothing_behind(place: Place) -> None:
+@on_every_engine
+def test_a_unit_that_raises_leaves_nothing_behind(place: Any) -> None:
     store = place.open()
     told: list[tuple[Job | None, Job | None]] = []
     create(store)
@@ -128,7 +134,8 @@ def a_unit_that_raises_leaves_nothing_behind(place: Place) -> None:
     same(net, {known: store.jobs[known], **{i: None for i in net if i != known}})
 
 
-def a_unit_that_cannot_be_written_as_json_fails_alone(place: Place) -> None:
+@on_every_engine
+def test_a_unit_that_cannot_be_written_as_json_fails_alone(place: Any) -> None:
     store = place.open()
     good = create(store)
 
@@ -149,7 +156,8 @@ def a_unit_that_cannot_be_written_as_json_fails_alone(place: Place) -> None:
     same(everything(place.open()), before)
 
 
-def a_split_keeps_what_was_done_before_it(place: Place) -> None:
+@on_every_engine
+def test_a_split_keeps_what_was_done_before_it(place: Any) -> None:
     store = place.open()
 
     def breaks() -> None:
@@ -163,7 +171,8 @@ def a_split_keeps_what_was_done_before_it(place: Place) -> None:
     same(len(place.open().jobs), 1)
 
 
-def a_failed_commit_undoes_the_units_of_the_turn_with_indexes_and_keys(place: Place) -> None:
+@on_every_engine
+def test_a_failed_commit_undoes_the_units_of_the_turn_with_indexes_and_keys(place: Any) -> None:
     store = place.open()
     add_worker(store)
     known = create(store)
@@ -198,7 +207,8 @@ def a_failed_commit_undoes_the_units_of_the_turn_with_indexes_and_keys(place: Pl
     same(everything(place.open()), before)
 
 
-def deltas_and_images_replay_to_the_same(place: Place) -> None:
+@on_every_engine
+def test_deltas_and_images_replay_to_the_same(place: Any) -> None:
     store = place.open()
     whole: list[Job] = []
     for images in (False, True):
@@ -235,7 +245,8 @@ def rounds(store: Store, job_id: str, count: int) -> None:
         commit(store)
 
 
-def a_long_history_keeps_its_first_50_and_last_150_and_the_rest_is_in_the_events(place: Place) -> None:
+@on_every_engine
+def test_a_long_history_keeps_its_first_50_and_last_150_and_the_rest_is_in_the_events(place: Any) -> None:
     store = place.open()
     job_id = create(store)
     rounds(store, job_id, 170)
@@ -250,7 +261,8 @@ def a_long_history_keeps_its_first_50_and_last_150_and_the_rest_is_in_the_events
         same([(e.data[1], e.data[2], e.data[3]) for e in list(found.values())[:2]], [("job", "paused", "queued"), ("job", "queued", "paused")])
 
 
-def events_are_numbered_with_the_moves_and_read_once_each(place: Place) -> None:
+@on_every_engine
+def test_events_are_numbered_with_the_moves_and_read_once_each(place: Any) -> None:
     store = place.open()
     job_id = create(store)
     for i in range(10):
@@ -271,7 +283,8 @@ def events_are_numbered_with_the_moves_and_read_once_each(place: Place) -> None:
     same(store.jobs[job_id].last_n, 11)
 
 
-def an_event_that_is_written_while_a_reader_looks_is_not_missed(place: Place) -> None:
+@on_every_engine
+def test_an_event_that_is_written_while_a_reader_looks_is_not_missed(place: Any) -> None:
     store = place.open()
     job_id = create(store)
     with store:
@@ -282,7 +295,8 @@ def an_event_that_is_written_while_a_reader_looks_is_not_missed(place: Place) ->
     same({e.n for e in on_disk + store.engine.pending_events(job_id)}, {2})
 
 
-def idempotency_keys_survive_eviction_and_restarts(place: Place) -> None:
+@on_every_engine
+def test_idempotency_keys_survive_eviction_and_restarts(place: Any) -> None:
     store = place.open()
     at = place.clock.wall()
     with_task = ended(store, keys=(("POST /tasks", "k1", "s" * 64, at, 202),))
@@ -307,7 +321,8 @@ def idempotency_keys_survive_eviction_and_restarts(place: Place) -> None:
 # -- ended jobs ---------------------------------------------------------------------------------------------------------------------------
 
 
-def an_ended_job_leaves_memory_only_when_nobody_holds_it_and_is_read_back_as_it_was(place: Place) -> None:
+@on_every_engine
+def test_an_ended_job_leaves_memory_only_when_nobody_holds_it_and_is_read_back_as_it_was(place: Any) -> None:
     store = place.open()
     left: list[str] = []
     store.index_jobs(lambda old, new: left.append(old.id) if old is not None and new is None else None)
@@ -326,7 +341,8 @@ def an_ended_job_leaves_memory_only_when_nobody_holds_it_and_is_read_back_as_it_
     same(store.bytes_held, 40)
 
 
-def a_failed_job_that_left_memory_is_taken_back_in_and_retried(place: Place) -> None:
+@on_every_engine
+def test_a_failed_job_that_left_memory_is_taken_back_in_and_retried(place: Any) -> None:
     store = place.open()
     job_id = ended(store, "failed")
     commit(store)
@@ -351,7 +367,8 @@ def a_failed_job_that_left_memory_is_taken_back_in_and_retried(place: Place) -> 
         same((all_rows(store, 10), store.engine.read_finished(job_id).state), ([job_id], "failed"))
 
 
-def a_job_that_was_taken_back_in_for_nothing_leaves_again(place: Place) -> None:
+@on_every_engine
+def test_a_job_that_was_taken_back_in_for_nothing_leaves_again(place: Any) -> None:
     store = place.open()
     job_id = ended(store, "failed")
     commit(store)
@@ -363,7 +380,8 @@ def a_job_that_was_taken_back_in_for_nothing_leaves_again(place: Place) -> None:
     same((store.evict(lambda job_id: False), store.jobs, store.bytes_held), (1, {}, 0))
 
 
-def a_job_that_ended_anew_stays_until_its_new_file_is_in_place(place: Place) -> None:
+@on_every_engine
+def test_a_job_that_ended_anew_stays_until_its_new_file_is_in_place(place: Any) -> None:
     store = place.open()
     job_id = ended(store, "failed")
     commit(store)
@@ -387,7 +405,8 @@ def a_job_that_ended_anew_stays_until_its_new_file_is_in_place(place: Place) -> 
 # -- lists and time -----------------------------------------------------------------------------------------------------------------------
 
 
-def lists_are_exact_newest_first_and_page_by_page(place: Place) -> None:
+@on_every_engine
+def test_lists_are_exact_newest_first_and_page_by_page(place: Any) -> None:
     store = place.open()
     ids = []
     for i in range(23):
@@ -409,7 +428,8 @@ def lists_are_exact_newest_first_and_page_by_page(place: Place) -> None:
     same(cursor, rows[-1].id)
 
 
-def times_and_ids_never_go_back_not_over_a_restart_with_the_clock_set_back_either(place: Place) -> None:
+@on_every_engine
+def test_times_and_ids_never_go_back_not_over_a_restart_with_the_clock_set_back_either(place: Any) -> None:
     store = place.open()
     job_id = create(store)
     gone = ended(store)
@@ -433,7 +453,8 @@ def times_and_ids_never_go_back_not_over_a_restart_with_the_clock_set_back_eithe
         store = place.open()
 
 
-def a_commit_tells_its_listeners_each_unit_once_and_only_when_it_is_on_disk(place: Place) -> None:
+@on_every_engine
+def test_a_commit_tells_its_listeners_each_unit_once_and_only_when_it_is_on_disk(place: Any) -> None:
     store = place.open()
     told: list[tuple[int, list[str]]] = []
     store.when_committed(lambda unit: told.append((unit.seq, list(unit.jobs))))
@@ -445,23 +466,3 @@ def a_commit_tells_its_listeners_each_unit_once_and_only_when_it_is_on_disk(plac
     create(store)
     store.commit()
     same(len(told), 2)
-
-
-PROMISES = (
-    a_restart_brings_back_every_record_field_by_field, what_was_not_committed_is_gone_after_a_restart, restarting_again_and_again_changes_nothing,
-    a_unit_that_raises_leaves_nothing_behind, a_unit_that_cannot_be_written_as_json_fails_alone, a_split_keeps_what_was_done_before_it,
-    a_failed_commit_undoes_the_units_of_the_turn_with_indexes_and_keys, deltas_and_images_replay_to_the_same,
-    a_long_history_keeps_its_first_50_and_last_150_and_the_rest_is_in_the_events, events_are_numbered_with_the_moves_and_read_once_each,
-    an_event_that_is_written_while_a_reader_looks_is_not_missed, idempotency_keys_survive_eviction_and_restarts,
-    an_ended_job_leaves_memory_only_when_nobody_holds_it_and_is_read_back_as_it_was, a_failed_job_that_left_memory_is_taken_back_in_and_retried,
-    a_job_that_was_taken_back_in_for_nothing_leaves_again, a_job_that_ended_anew_stays_until_its_new_file_is_in_place,
-    lists_are_exact_newest_first_and_page_by_page, times_and_ids_never_go_back_not_over_a_restart_with_the_clock_set_back_either,
-    a_commit_tells_its_listeners_each_unit_once_and_only_when_it_is_on_disk,
-)
-
-
-def _test_of(promise: Callable[[Any], None]) -> Callable[[], None]:
-    return lambda: on_every_engine(promise)
-
-
-globals().update({f"test_{promise.__name__}": _test_of(promise) for promise in PROMISES})
