@@ -26,6 +26,7 @@ from router.api.gate import Gate, check_json_body  # noqa: E402
 from router.api.routes import Route, Table  # noqa: E402
 from router.app import House, build  # noqa: E402
 from router.config import ConfigError, ConfigFolder  # noqa: E402
+from router.http.bounds import EngineLimits  # noqa: E402
 from router.http.engine import Engine  # noqa: E402
 from router.http.messages import Outcome, Receive, Request  # noqa: E402
 from router.work.embedded import EmbeddedWorker  # noqa: E402
@@ -131,8 +132,9 @@ def start(options: Options, clock: Clock, log: Log) -> tuple[DataLock, Engine, H
     except OSError as error:
         raise UsageError(f"cannot use {options.settings.data}: {error}") from error
     dispatcher = Dispatcher(Table(), gate)
+    limits = EngineLimits(too_large_hint="POST /artifacts takes large values; the input names them by their sha256")
     try:
-        engine = Engine((options.host, options.port), dispatcher, clock, log, ssl_context=tls_of(options))
+        engine = Engine((options.host, options.port), dispatcher, clock, log, ssl_context=tls_of(options), limits=limits)
     except OSError as error:
         raise UsageError(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}") from error
     try:

@@ -7,9 +7,11 @@ house, the reference to an artifact. `Failures` and `STOP` are the two ways to h
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
+ARTIFACT = re.compile(r"sha256:[0-9a-f]{64}")
 VALUE_TEXT_CHARACTERS_MAX = 60        # a value quoted in a message: enough to recognise it, never the document
 
 NULL: tuple[type, ...] = (type(None),)
@@ -106,7 +108,7 @@ def is_artifact_reference(value: object) -> bool:
     if type(value) is not dict:
         return False
     digest = value.get("$artifact")
-    return type(digest) is str and digest.startswith("sha256:")
+    return type(digest) is str and ARTIFACT.fullmatch(digest) is not None
 
 
 def identity(value: Any) -> Any:

@@ -146,7 +146,7 @@ def check(options: Options) -> int:
     library = Library(options.settings.skills, Clock(), Log(Clock(), "error"))
     catalogue = library.current()
     for broken in catalogue.broken:
-        findings.append({"severity": "error", "code": "does-not-compile", "place": f"{Path(broken.path) / broken.file}:{broken.line}",
+        findings.append({"severity": "error", "code": "does-not-compile", "place": _place(Path(broken.path) / broken.file, broken.line),
                          "reason": broken.reason})
     folders = [f for f in sorted(options.settings.skills.iterdir()) if f.is_dir()] if options.settings.skills.is_dir() else []
     if not folders:
@@ -163,13 +163,17 @@ def check(options: Options) -> int:
     return 1 if errors else 0
 
 
+def _place(path: Path, line: int | None) -> str:
+    return f"{path}:{line}" if line else str(path)
+
+
 def _lint(folder: Path) -> list[dict[str, object]]:
     try:
         files = {name: file.data for name, file in read_folder(folder).items()}
         source = parse_skill(folder.name, files)
     except SkillError:
         return []                      # listed as broken already
-    return [{"severity": f.severity, "code": f.code, "place": f"{folder / f.file}:{f.line}", "reason": f.reason, "hint": f.hint}
+    return [{"severity": f.severity, "code": f.code, "place": _place(folder / f.file, f.line), "reason": f.reason, "hint": f.hint}
             for f in lint(source, files)]
 
 

@@ -98,7 +98,7 @@ Admitted = tuple[Admission, Asked] | str | Fault        # to be created, the id 
 
 def _admit_item(house: House, item: Any, index: int, size: int, header: Asked, named: dict[str, Definition]) -> Admitted:
     try:
-        task = parse_task(item, f"/{index}")
+        task = parse_task(item)
         key = task.key or (f"{header.key}[{index}]" if header.key else "")
         use = Asked("POST /tasks", key, digest_of(encode(item)) if key else "")
         known = use.known(house)
@@ -112,7 +112,7 @@ def _blocking(house: House, admitted: list[Admitted], earlier: dict[str, Job | N
     pins: dict[str, list[Callable[[], None]]] = {}
     work: list[Callable[[], None]] = []
     for item in admitted:
-        if isinstance(item, tuple) and item[0].large:
+        if isinstance(item, tuple) and item[0].own:
             work += item[0].blocking
         elif isinstance(item, tuple):
             pins[item[0].definition.sha256] = item[0].blocking

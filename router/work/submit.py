@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from fleet.values import spill
+from fleet.values import references, spill
 from router.config import Config
 from router.policy.decision import Decision
 from router.policy.progress import RUNNABLE, follow
@@ -20,13 +20,14 @@ from skills.cache import Library
 from skills.definition import Definition
 from skills.match import CONFIDENCE_MIN
 from state.content import Content
-from state.errors import InvalidInput, InvalidTask, NoSkillMatches, QueueFull, ShuttingDown
+from state.errors import InvalidInput, InvalidTask, NoSkillMatches, QueueFull, ShuttingDown, UnknownArtifact
 from state.limits import PRIORITY_DEFAULT, PRIORITY_MAX, TASK_CHARACTERS_MAX, VALUE_INLINE_BYTES_MAX
 from state.records import Job, Step, encode
 from state.store import Store
 
 DEADLINE_S_MAX = 366 * 24 * 3600.0
 KEY_CHARACTERS_MAX = 255
+REFERENCE_BYTES_MIN = 64       # a shorter request cannot name an artifact
 
 
 class Task(NamedTuple):
@@ -43,14 +44,15 @@ class Task(NamedTuple):
 
 @dataclass
 class Admission:
-    """A task that has been judged and may become a job. `large`: its input has to go to the artifacts first."""
+    """A task that has been judged and may become a job. `own`: what blocks concerns this task, not only the definition it shares with others."""
 
     task: Task
     definition: Definition
     decision: Decision
     bytes: int
-    large: bool
+    own: bool
     blocking: list[Callable[[], None]] = field(default_factory=list)
+    refused: UnknownArtifact | None = None                  # found while blocking
 
 
 def parse_task(value: Any, at: str = "") -> Task:
@@ -132,9 +134,21 @@ class Submit:
         if large or not self._definitions.is_pinned(definition):       # while a helper works, a sweep may find that nobody uses it
             files = self._library.files(definition)
             admission.blocking.append(lambda: self._definitions.pin(definition, files))
+        named_content = [r.sha256 for r in references(task.input)] if size > REFERENCE_BYTES_MIN else []
+        if named_content:
+            admission.own = True
+            admission.blocking.append(lambda: self._find(admission, named_content))
         if large:
             admission.blocking.append(lambda: self._store_input(admission))
         return admission
+
+    def _find(self, admission: Admission, named_content: list[str]) -> None:
+        """Refuse an input that names content which is not here (blocking)."""
+        for sha256 in named_content:
+            try:
+                self._content.size(sha256)
+            except UnknownArtifact as fault:
+                admission.refused = UnknownArtifact(f"the input names sha256:{sha256}, which is not here", pointer="/input", hint=fault.hint)
 
     def _store_input(self, admission: Admission) -> None:
         """Large values of the input become artifacts (blocking)."""
@@ -144,6 +158,8 @@ class Submit:
 
     def create(self, admission: Admission, by: str, scope: str, key: str, digest: str, status: int, traceparent: str) -> Job:
         """The queued job; the caller is in a unit and has done what blocks."""
+        if admission.refused is not None:
+            raise admission.refused
         definition, task = admission.definition, admission.task
         self._definitions.pinned(definition)
         now = self._store.now()

@@ -171,6 +171,7 @@ class Rooms:
 
     def give(self, *commands: dict[str, Any], worker: str = "w1", **members: Any) -> list[Any]:
         """Results of commands; for each `True`, `duplicate`, or the code of its refusal."""
-        bodies = [{"worker": worker, "lease": c["lease"], "attempt": c["attempt"], "status": "done", "output": {"ok": 1}, **members} for c in commands]
+        bodies = [{"worker": worker, "lease": c["lease"], "attempt": c["attempt"], "status": "done", "output": {"ok": 1}, **members}
+                  for c in commands]
         answers = self.do(lambda: self.fleet.results(parse_results(bodies)))
         return [a.code if isinstance(a, Fault) else "duplicate" if a.get("duplicate") else a["accepted"] for a in answers]

@@ -29,16 +29,13 @@ def live(server):
 
 def at_once(server, calls):
     """Send requests on connections of their own, all before any reply is read: [(status, value)]."""
-    connections = []
-    for method, path, value, headers in calls:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-        connection.connect()
-        connections.append(connection)
+    connections = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=20) for _ in calls]
     barrier = threading.Barrier(len(calls))
     found = [None] * len(calls)
 
     def send(i):
         method, path, value, headers = calls[i]
+        connections[i].connect()
         barrier.wait()
         connections[i].request(method, path, json.dumps(value), headers)
         reply = connections[i].getresponse()

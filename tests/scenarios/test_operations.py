@@ -11,7 +11,13 @@ import time
 from tests.house import GO, a_server, a_skill, eventually
 from tests.kit import ROOT, a_folder, same, written
 
-TOOL = "import time\ndef go(input):\n    open(input['mark'], 'w').close() if 'mark' in input else None\n    time.sleep(input['s'])\n    return 'slept'\n"
+TOOL = """import time
+def go(input):
+    if 'mark' in input:
+        open(input['mark'], 'w').close()
+    time.sleep(input['s'])
+    return 'slept'
+"""
 SLEEP = a_skill("sleep", TOOL, GO + "timeout_s = 60\n")
 ONCE = a_skill("once", TOOL, GO + 'effects = "once"\ntimeout_s = 60\n')
 CLIENT, WORKERS = "client-secret-0123456789", "worker-secret-0123456789"
@@ -82,7 +88,8 @@ def test_on_sigterm_running_steps_end_within_the_grace_while_new_jobs_are_refuse
 
 def run(*arguments, cwd=None):
     """(status, stdout, stderr lines) of a command that ends by itself."""
-    found = subprocess.run([sys.executable, str(ROOT / "server.py"), *map(str, arguments)], capture_output=True, text=True, timeout=20, cwd=cwd or a_folder())
+    command = [sys.executable, str(ROOT / "server.py"), *map(str, arguments)]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=20, cwd=cwd or a_folder())
     return found.returncode, found.stdout, found.stderr.splitlines()
 
 
@@ -132,15 +139,16 @@ def test_the_configuration_follows_its_files_and_a_bad_edit_keeps_what_was():
 
 
 def test_pages_of_other_origins_and_names_that_lead_here_are_refused_before_anything_else():
-    with a_server(SLEEP, "--no-worker", config={"server.toml": 'allow_hosts = ["router.lan"]\nallow_origins = ["https://console.example"]\n'}) as server:
+    allowed = {"server.toml": 'allow_hosts = ["router.lan"]\nallow_origins = ["https://console.example"]\n'}
+    with a_server(SLEEP, "--no-worker", config=allowed) as server:
         here = f"localhost:{server.port}"
         for origin in ("https://evil.example", "null", "http://[", "", "http://localhost:1", f"http://{here}.evil.example", f"ftp://{here}", "http://%"):
             server.refused("GET", "/health", code="origin_not_allowed", status=403, headers={"Origin": origin, "Host": here})
             server.refused("POST", "/tasks", {}, "origin_not_allowed", 403, headers={"Origin": origin, "Host": here})
         for host in ("evil.example", "localhost.evil.example", "10.0.0.1", "127.0.0.1.nip.io", "[::2]:80", "0.0.0.0"):
             server.refused("GET", "/health", code="wrong_host", status=421, headers={"Host": host})
-        for fields in ({"Origin": f"http://{here}", "Host": here}, {"Origin": "https://console.example"}, {"Host": "router.lan:99"}, {"Host": "[::1]:5"},
-                       {"Host": "LOCALHOST"}, {"Host": "127.8.9.1"}):
+        for fields in ({"Origin": f"http://{here}", "Host": here}, {"Origin": "https://console.example"}, {"Host": "router.lan:99"},
+                       {"Host": "[::1]:5"}, {"Host": "LOCALHOST"}, {"Host": "127.8.9.1"}):
             same(server.ask("GET", "/health", headers=fields).status, 200)
 
 
@@ -150,13 +158,14 @@ def test_secrets_open_what_they_are_for_and_nothing_else():
         server.stop()
         server.arguments = ("--no-worker", "--secret-file", str(folder / "client"), "--worker-secret-file", str(folder / "workers"))
         server.start()
-        fleet = [("POST", "/heartbeat"), ("GET", "/commands"), ("POST", "/result"), ("POST", "/artifacts"), ("PUT", "/artifacts/x"), ("GET", "/artifacts/x"),
-                 ("GET", "/bundles/x"), ("GET", "/worker.pyz")]
+        fleet = [("POST", "/heartbeat"), ("GET", "/commands"), ("POST", "/result"), ("POST", "/artifacts"), ("PUT", "/artifacts/x"),
+                 ("GET", "/artifacts/x"), ("GET", "/bundles/x"), ("GET", "/worker.pyz")]
         client = [("POST", "/tasks"), ("POST", "/route"), ("POST", "/dispatch"), ("GET", "/jobs"), ("GET", "/jobs/x"), ("POST", "/jobs/x/cancel"),
                   ("GET", "/skills"), ("GET", "/workers"), ("POST", "/workers/x/drain"), ("GET", "/version"), ("GET", "/")]
 
         def statuses(rows, secret):
-            return {server.ask(method, path, body=b"{}" if method != "GET" else None, headers={"Authorization": secret}).status for method, path in rows}
+            return {server.ask(method, path, body=None if method == "GET" else b"{}", headers={"Authorization": secret}).status
+                    for method, path in rows}
         for secret in ("", "Bearer", "Bearer ", "Bearer x", f"Basic {CLIENT}", CLIENT, f"Bearer {CLIENT}x", f"Bearer {WORKERS[:-1]}", "Bearer \xe9"):
             same((secret, statuses(fleet + client, secret)), (secret, {401}))
         same(statuses(client, f"Bearer {WORKERS}"), {403})
