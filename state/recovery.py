@@ -40,7 +40,11 @@ class Found:
 def recover(disk: Disk, folder: Path, journal: Journal, finished: Finished, mark: int) -> Found:
     """Read everything; the journal stands at its end afterwards."""
     found = Found()
-    found.live_files = {n[:-5] for n in disk.names(folder / "jobs" / "live") if n.endswith(".json")}
+    names = disk.names(folder / "jobs" / "live")
+    found.live_files = {n[:-5] for n in names if n.endswith(".json")}
+    for name in names:
+        if name.endswith(".tmp"):
+            disk.remove(folder / "jobs" / "live" / name)     # the process died while it wrote this
     values = checkpoints.read(disk, folder, mark) if mark else []
     if values is None:
         _read_documents(disk, folder, finished, mark, found)

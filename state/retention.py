@@ -57,11 +57,10 @@ class Retention:
         self.removed = 0
 
     def changed(self, job_id: str, jobs: int, size: int) -> None:
-        """A job's file was written or removed: so many files and bytes more. While the days are counted this is known from the index."""
-        if self._counted:
-            day = day_of(job_id)
-            count, total = self._days.get(day, (0, 0))
-            self._days[day] = (count + jobs, total + size)
+        """A job's file was written or removed: so many files and bytes more. What the count of its day finds, told later, has it already."""
+        day = day_of(job_id)
+        count, total = self._days.get(day, (0, 0))
+        self._days[day] = (count + jobs, total + size)
 
     def over(self, now: float) -> Over | None:
         """What is over a limit at a wall time, one slice of it, or None."""

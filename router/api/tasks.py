@@ -16,7 +16,7 @@ from router.http.messages import Offload, Outcome, Request, Response
 from router.http.replies import problem_document
 from router.work.submit import Admission, Task, digest_of, parse_task
 from skills.definition import Definition
-from state.errors import Fault, InvalidTask, UnknownJob
+from state.errors import Fault, InvalidTask, StorageUnavailable, UnknownJob
 from state.limits import BATCH_ITEMS_MAX, VALUE_INLINE_BYTES_MAX
 from state.records import Job, encode
 
@@ -73,6 +73,8 @@ def _after(blocking: list[Callable[[], None]], then: Callable[[], Outcome]) -> O
             work()
 
     def resume(result: Any) -> Outcome:
+        if isinstance(result, OSError):
+            raise StorageUnavailable(f"the disk refuses writes: {result.strerror}", retry_after_s=1) from result
         if isinstance(result, Exception):
             raise result
         return then()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,6 +24,7 @@ from router.work.submit import first_steps
 from skills.bundle import SkillFile
 from skills.compile import compile_skill
 from skills.definition import Definition
+from state.clock import Clock
 from state.errors import Fault
 from state.ids import Ids
 from state.log import Log
@@ -43,7 +45,7 @@ def a_definition(name: str, steps: str = GO, head: str = "") -> Definition:
     return compile_skill(name, {path: SkillFile(data) for path, data in files.items()})
 
 
-class AClock:
+class AClock(Clock):
     """Both clocks, moved by hand; they part when only one is moved."""
 
     def __init__(self) -> None:
@@ -69,6 +71,7 @@ class KnownDefinitions(Definitions):
     def __init__(self, definitions: Mapping[str, Definition]) -> None:
         self._known = {d.sha256: d for d in definitions.values()}
         self._durable = set(self._known)
+        self.guard = threading.Lock()
 
 
 class Rooms:

@@ -373,11 +373,28 @@ def test_a_job_that_was_taken_back_in_for_nothing_leaves_again(place: Any) -> No
     job_id = ended(store, "failed")
     commit(store)
     place.settle(70.0)
-    store.evict(lambda job_id: False)
+    same((store.evict(lambda job_id: False), store.evict(lambda job_id: False)), (1, 0))
     with store:
         store.readmit_job(store.engine.read_finished(job_id))
     same((set(store.jobs), store.bytes_held), ({job_id}, 40))
     same((store.evict(lambda job_id: False), store.jobs, store.bytes_held), (1, {}, 0))
+
+
+@on_every_engine
+def test_an_ended_job_with_a_change_that_is_not_committed_stays_in_memory(place: Any) -> None:
+    store = place.open()
+    job_id = ended(store)
+    commit(store)
+    place.settle(70.0)
+    before = store.jobs[job_id]
+    with store:
+        store.event(job_id, "late_result", "s0", {})
+        same(store.evict(lambda job_id: False), 0)
+    same(store.evict(lambda job_id: False), 0)
+    place.break_commits()
+    assert store.commit().fault is not None
+    same(store.jobs[job_id], before)
+    same((store.evict(lambda job_id: False), store.jobs), (1, {}))
 
 
 @on_every_engine
@@ -386,17 +403,21 @@ def test_a_job_that_ended_anew_stays_until_its_new_file_is_in_place(place: Any) 
     job_id = ended(store, "failed")
     commit(store)
     place.settle(59.0)
-    retry(store, job_id)
-    commit(store)
-    place.settle(0.2)
-    lease(store, job_id, 2)
-    finish(store, job_id)
-    commit(store)
-    record = store.jobs[job_id]
-    place.clock.go(2.0)
-    store.evict(lambda job_id: False)
-    same_job(job_anywhere(store, job_id), record)
-    place.settle(70.0)
+    for attempt, pass_between in ((2, False), (3, True)):
+        with store:
+            store.readmit_job(job_anywhere(store, job_id))
+        retry(store, job_id)
+        commit(store)
+        place.settle(0.2 if pass_between else 0.0)
+        lease(store, job_id, attempt)
+        finish(store, job_id, "failed")
+        commit(store)
+        record = store.jobs[job_id]
+        place.clock.go(2.0)
+        store.evict(lambda job_id: False)
+        same_job(job_anywhere(store, job_id), record)
+        place.settle(57.0)
+    place.settle(5.0)
     store.evict(lambda job_id: False)
     same_job(store.engine.read_finished(job_id), record)
     same_job(job_anywhere(place.open(), job_id), record)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from state import checkpoints
+from state import checkpoints, journal
 from state.errors import StorageUnavailable
 from state.files import Fatal
-from state.journal import Damage
+from state.journal import Damage, Journal
 from state.records import job_document, sealed
 from state.store import Store
 from state.writer import InlineWriter
@@ -123,6 +123,35 @@ def test_a_clean_stop_leaves_nothing_to_read_again():
     same(everything(store), before)
     assert place.engine._projection.idle(), "a file was to be written again"
     same((place.engine._checkpoints.mark, segments <= 2), (store.seq, True))
+
+
+def test_a_clean_stop_lets_go_of_the_segment_it_wrote_too():
+    place = a_busy_place()
+    before = everything(place.store)
+    least, journal.ROTATE_BYTES_MIN = journal.ROTATE_BYTES_MIN, 1_000
+    try:
+        written = place.journal()
+        place.engine.close()
+    finally:
+        journal.ROTATE_BYTES_MIN = least
+    assert not set(written) & set(place.journal())
+    same(everything(reopened(place)), before)
+    same(sum(unit["seq"] > 0 for unit in Journal(place.disk, place.file("journal")).recover(place.engine._checkpoints.mark)), 0)
+
+
+def test_files_that_were_being_written_when_the_process_died_are_not_taken_for_what_they_would_have_become():
+    place = a_busy_place()
+    before = everything(place.store)
+    done = place.store.engine.finished.path(next(iter(all_rows(place.store, 9)))).parent
+    late = "j_7" + "Z" * 25 + ".json.tmp"
+    for path in (done / late, place.file("jobs", "live", late), place.file("workers", "w2.json.tmp"),
+                 place.file("checkpoint.json.tmp"), place.file("checkpoint.tmp"), place.file("journal", "spare.tmp")):
+        path.write_bytes(b'{"half":')
+    same(everything(reopened(place)), before)
+    assert not place.file("jobs", "live", late).exists()
+    place.checkpoint()
+    checkpoint_file(place).unlink()
+    same(everything(reopened(place)), before)
 
 
 def test_a_clean_stop_ends_also_on_a_disk_that_refuses_everything():
