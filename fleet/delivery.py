@@ -1,7 +1,8 @@
 """Delivery of results: each is sent until there is an answer that settles it, however long the server is away.
 
 What accumulated while the last POST was under way goes with the next; a lone result goes at once. An answer settles a result when it accepts it, or
-refuses it with a 4xx other than 408, 425, 429: then the result is dropped with a line in the log.
+refuses it with a 4xx other than 408, 425, 429: then the result is dropped with a line in the log. Where the server could not read a final result,
+a failed one that says so goes in its place, so that the step does not go round until its losses are used up.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from state.limits import BATCH_ITEMS_MAX, KIB
 from state.log import Log
 
 GATHER_S = 0.002                      # between two POSTs while more results are about to come; a lone result never waits
+CANNOT_BE_READ = frozenset({"invalid_json", "invalid_message", "body_too_large"})
 POST_BYTES_MAX = 1536 * KIB           # of one POST /result, under the 2 MiB that the server takes
 
 
@@ -31,6 +33,7 @@ class Message(NamedTuple):
     body: bytes
     final: bool
     phase: bool
+    instead: bool = False                 # of a result that the server could not read
 
 
 class Delivery(Conversation):
@@ -94,6 +97,11 @@ class Delivery(Conversation):
                 failures += 1
                 self.over.wait(wait_s)
 
+    def _instead(self, attempt: Attempt, code: str) -> Message:
+        error = encoded(problem("result_refused", f"the server could not read the result of this step: {code}", False))
+        attempt.events, attempt.event_bytes = [], 0
+        return Message(attempt, attempt.message(self.book.sender, "failed", b"", error), True, False, True)
+
     def _settled(self, batch: list[Message], reply: Reply) -> tuple[list[Message], str]:
         """Act on an answer; (what must be sent again, why)."""
         said = reply.json()
@@ -114,6 +122,9 @@ class Delivery(Conversation):
             refused = "" if status < 300 else self.refusal(Reply(status, {}, encoded(item)), self._superseded)
             if refused:
                 self.log.warning("result_dropped", lease=message.attempt.lease if message.attempt else None, code=refused)
+                if message.final and message.attempt and refused in CANNOT_BE_READ and not message.instead:
+                    again.append(self._instead(message.attempt, refused))
+                    continue
             if message.final and message.attempt:
                 over.append(message.attempt.lease)
             elif message.attempt:

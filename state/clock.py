@@ -22,13 +22,14 @@ class Clock:
         return time.monotonic()
 
 
+@lru_cache(maxsize=4096)
 def iso(wall: float) -> str:
-    """RFC 3339 in UTC with milliseconds, such as `2026-01-31T09:30:00.125Z`."""
+    """RFC 3339 in UTC with milliseconds, such as `2026-01-31T09:30:00.125Z`. Everything in a unit has one time, so most are asked for many times."""
     second, ms = divmod(int(wall * 1000 + 0.5), 1000)
     return f"{_whole_second(second)}.{ms:03d}Z"
 
 
 @lru_cache(maxsize=256)
 def _whole_second(second: int) -> str:
-    """Formatting a second is costlier than the rest of a history entry, and a busy server asks for the same few thousands of times."""
+    """Formatting a second is the costlier part of it."""
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -123,12 +123,13 @@ class Finished:
             last = next(self._rows_backwards(day, ""), None)
             self._newest_ms[day] = last.newest_ms if last is not None else 0
 
-    def row(self, job: Job, size: int) -> bytes:
-        """The next row of its day's index, for an ended job whose file has `size` bytes."""
+    def row(self, job: Job, data: bytes) -> bytes:
+        """The next row of its day's index, for an ended job whose file holds `data`."""
         day = day_of(job.id)
+        artifacts = artifacts_in(job) if b'"$artifact"' in data else []
         newest_ms = self._newest_ms[day] = max(self._newest_ms.get(day, 0), created_ms(job.id), int(job.finished_at * 1000))
         return encode(Row(job.id, job.state, job.skill, job.version, job.task[:TASK_SHOWN_CHARACTERS], job.priority, job.created_at,
-                          job.finished_at, size, job.definition, artifacts_in(job), [list(k) for k in job.keys], newest_ms))
+                          job.finished_at, len(data), job.definition, artifacts, [list(k) for k in job.keys], newest_ms))
 
     def page(self, before: str, limit: int, wanted: Callable[[Row], bool], skip: Callable[[str], bool]) -> tuple[list[Row], str | None]:
         """Up to `limit` rows with id < `before` (empty: all), greatest first, and the id to go on from (None: no more).

@@ -161,7 +161,7 @@ class Projection:
         if job.state in JOB_ENDED:
             path = self._finished.path(job.id)
             batch.replace.append((path, data, job.id))
-            rows.setdefault(path.parent.name, []).append(self._finished.row(job, len(data)))
+            rows.setdefault(path.parent.name, []).append(self._finished.row(job, data))
             if job.id in self._live_files:
                 batch.remove.append((live, ""))
                 self._live_files.discard(job.id)

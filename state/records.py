@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from itertools import compress
+from operator import is_not
 from typing import Any, NamedTuple
 from zlib import crc32
 
 from state.clock import iso
 
 DOCUMENT_VERSION = 1
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
 class Moved(NamedTuple):
@@ -103,9 +105,10 @@ class Worker(NamedTuple):
 JOB_FIELDS = Job._fields
 STEP_FIELDS = Step._fields
 WORKER_FIELDS = Worker._fields
-_STEP_DEFAULTS = Step._field_defaults
-_JOB_DEFAULTS = Job._field_defaults
 _TIMES = frozenset({"created_at", "updated_at", "finished_at", "deadline_at", "started_at", "ready_at", "due_at"})
+_ALWAYS = object()               # equals no value: the member is written whatever it is
+_STEP_PLAN = tuple((name, Step._field_defaults.get(name, _ALWAYS), name in _TIMES) for name in Step._fields)
+_JOB_PLAN = tuple((name, _ALWAYS if name in ("steps", "history") else Job._field_defaults.get(name, _ALWAYS), name in _TIMES) for name in Job._fields)
 
 
 def encode(value: Any) -> bytes:
@@ -131,11 +134,7 @@ def unsealed(line: bytes) -> dict[str, Any] | None:
 
 def step_document(step: Step) -> dict[str, Any]:
     """Members that differ from a fresh step, times as RFC 3339."""
-    members: dict[str, Any] = {}
-    for name, value in zip(STEP_FIELDS, step, strict=True):
-        if name not in _STEP_DEFAULTS or value != _STEP_DEFAULTS[name]:
-            members[name] = iso(value) if name in _TIMES else value
-    return members
+    return {name: iso(value) if time else value for (name, default, time), value in zip(_STEP_PLAN, step, strict=True) if value != default}
 
 
 def history_document(history: tuple[Moved, ...]) -> list[dict[str, Any]]:
@@ -146,13 +145,9 @@ def history_document(history: tuple[Moved, ...]) -> list[dict[str, Any]]:
 def job_document(job: Job) -> dict[str, Any]:
     """The whole job as its file holds it: members named as on the wire, empty ones left out."""
     members: dict[str, Any] = {"v": DOCUMENT_VERSION}
-    for name, value in zip(JOB_FIELDS, job, strict=True):
-        if name == "steps":
-            members["steps"] = [step_document(s) for s in value]
-        elif name == "history":
-            members["history"] = history_document(value)
-        elif name not in _JOB_DEFAULTS or value != _JOB_DEFAULTS[name]:
-            members[name] = iso(value) if name in _TIMES else value
+    members.update((name, iso(value) if time else value) for (name, default, time), value in zip(_JOB_PLAN, job, strict=True) if value != default)
+    members["steps"] = [step_document(step) for step in job.steps]
+    members["history"] = history_document(job.history)
     return members
 
 
@@ -210,9 +205,7 @@ def job_from_raw(raw: list[Any]) -> Job:
 def job_delta(old: Job, new: Job) -> dict[str, Any] | None:
     """What changed, for the journal: raw members, `steps` as {index: members}, `history` as new entries. None if only an image can say it."""
     delta: dict[str, Any] = {}
-    for name, before, after in zip(JOB_FIELDS, old, new, strict=True):
-        if before is after:
-            continue
+    for name, before, after in compress(zip(JOB_FIELDS, old, new, strict=True), map(is_not, old, new)):
         if name == "steps":
             if len(before) != len(after):
                 return None
@@ -229,7 +222,7 @@ def job_delta(old: Job, new: Job) -> dict[str, Any] | None:
 
 
 def _step_delta(old: Step, new: Step) -> dict[str, Any]:
-    return {name: after for name, before, after in zip(STEP_FIELDS, old, new, strict=True) if before is not after}
+    return dict(compress(zip(STEP_FIELDS, new, strict=True), map(is_not, old, new)))
 
 
 def apply_delta(job: Job, delta: dict[str, Any]) -> Job:

@@ -136,16 +136,17 @@ def test_many_short_steps_are_held_ahead_and_their_results_go_together():
             peer.wait(lambda: int(peer.polls[-1]["max"]) < 20, "a poll that asks for less after long steps")
 
 
-def test_a_batch_that_is_refused_as_a_whole_is_sent_one_by_one_and_only_the_bad_one_is_dropped():
+def test_a_batch_that_is_refused_as_a_whole_is_sent_one_by_one_and_the_bad_one_is_replaced_by_a_failure_that_says_so():
     with Peer() as peer:
         bundle = offered(peer)
         peer.answers["/result"] = [(503, {})] * 3
         peer.whole = lambda items: (400, {"code": "invalid_json"}) if len(items) > 1 else None
-        peer.judge = lambda result: {"code": "invalid_message", "status": 422} if result["output"] == 2 else {"accepted": True}
+        peer.judge = lambda result: {"code": "invalid_message", "status": 422} if result.get("output") == 2 else {"accepted": True}
         with worker(peer, "--slots", "3") as process:
             peer.give(*(command(n, bundle, value=n) for n in (1, 2, 3)))
-            peer.wait(lambda: len(peer.results) == 3 and peer.heartbeats[-1]["held"] == [], "an end to all three")
-            same((sorted(r["output"] for r in peer.results), max(map(len, peer.posts))), ([1, 2, 3], 1))
+            peer.wait(lambda: len(peer.results) == 4 and peer.heartbeats[-1]["held"] == [], "an end to all three")
+            same((sorted(r["output"] for r in peer.results if "output" in r), max(map(len, peer.posts))), ([1, 2, 3], 1))
+            same([(r["status"], r["error"]["code"], r["error"]["retryable"]) for r in peer.results if "error" in r], [("failed", "result_refused", False)])
             eventually(lambda: sum(b"result_dropped" in line for line in process.said) == 1, "a line in the log")
 
 

@@ -182,3 +182,11 @@ def test_why_answers_for_every_state_with_numbers():
         assert "runs on w4, attempt 1" in server.get(f"/jobs/{job_id}/why")["reasons"][0]
         server.post(f"/jobs/{job_id}/cancel")
         assert "cancelled after" in server.get(f"/jobs/{job_id}/why")["reasons"][0]
+
+
+def test_an_output_that_the_server_cannot_read_fails_the_step_at_once():
+    deep = a_skill("deep", "def go(input):\n    value = 1\n    for _ in range(300):\n        value = [value]\n    return value\n", GO)
+    with a_server(deep) as server:
+        job = server.run("deep")
+        same((job["state"], job["steps"][0]["attempt"]), ("failed", 1))
+        assert job["error"]["code"] in ("result_refused", "invalid_output_json"), job["error"]

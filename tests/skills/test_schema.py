@@ -229,8 +229,8 @@ def test_an_artifact_reference_stands_for_anything_but_what_is_forbidden() -> No
     same([f.pointer for f in closed.errors({"other": REF})], ["/other"])
     assert not compile_schema(False).is_valid(REF)
     assert not compile_schema({"properties": {"a": False}}).is_valid({"a": REF})
-    same([is_artifact_reference(value) for value in (REF, {"$artifact": "sha256:"}, {"$artifact": "md5:1"}, {"$artifact": 1}, {}, "sha256:", None)],
-         [True, True, False, False, False, False, False])
+    same([is_artifact_reference(value) for value in (REF, {"$artifact": "sha256:ab"}, {"$artifact": "md5:1"}, {"$artifact": 1}, {}, "sha256:", None)],
+         [True, False, False, False, False, False, False])
 
 
 def test_a_dynamic_reference_finds_the_outermost_anchor() -> None:

@@ -37,7 +37,7 @@ class Done:
         data = sealed(job_document(job))
         path.write_bytes(data)
         with open(self.finished.index(path.parent.name), "ab") as index:
-            index.write(b"\n" + self.finished.row(job, len(data)) + b"\n")
+            index.write(b"\n" + self.finished.row(job, data) + b"\n")
 
     def pages(self, limit: int, state: str = "") -> list[str]:
         """Ids of all pages; a page is never over its limit."""
@@ -172,7 +172,7 @@ def test_a_days_folder_that_goes_while_it_is_read_ends_the_list_there():
 
 
 def test_a_row_is_whole_or_none():
-    whole = Done().finished.row(a_job("j_" + "0" * 26), 10)
+    whole = Done().finished.row(a_job("j_" + "0" * 26), b"ten  bytes")
     same(row_at(whole).bytes, 10)  # type: ignore[union-attr]
     for cut in range(len(whole)):
         same(row_at(whole[:cut]), None)
