@@ -85,11 +85,12 @@ class Finished:
     def __init__(self, disk: Disk, folder: Path) -> None:
         self._disk = disk
         self._folder = folder
+        self._place = str(folder)
         self._newest_ms: dict[str, int] = {}
 
-    def path(self, job_id: str) -> Path:
+    def path(self, job_id: str) -> str:
         """Where the file of a finished job is."""
-        return self._folder / day_of(job_id) / f"{job_id}.json"
+        return f"{self._place}/{day_of(job_id)}/{job_id}.json"
 
     def index(self, day: str) -> Path:
         """The index of a day."""
@@ -123,13 +124,14 @@ class Finished:
             last = next(self._rows_backwards(day, ""), None)
             self._newest_ms[day] = last.newest_ms if last is not None else 0
 
-    def row(self, job: Job, data: bytes) -> bytes:
-        """The next row of its day's index, for an ended job whose file holds `data`."""
+    def row(self, job: Job, data: bytes) -> tuple[str, bytes]:
+        """(day, the next row of its index) for an ended job whose file holds `data`."""
         day = day_of(job.id)
         artifacts = artifacts_in(job) if b'"$artifact"' in data else []
         newest_ms = self._newest_ms[day] = max(self._newest_ms.get(day, 0), created_ms(job.id), int(job.finished_at * 1000))
-        return encode(Row(job.id, job.state, job.skill, job.version, job.task[:TASK_SHOWN_CHARACTERS], job.priority, job.created_at,
-                          job.finished_at, len(data), job.definition, artifacts, [list(k) for k in job.keys], newest_ms))
+        row = Row(job.id, job.state, job.skill, job.version, job.task[:TASK_SHOWN_CHARACTERS], job.priority, job.created_at, job.finished_at, len(data),
+                  job.definition, artifacts, [list(k) for k in job.keys], newest_ms)
+        return day, encode(row)
 
     def page(self, before: str, limit: int, wanted: Callable[[Row], bool], skip: Callable[[str], bool]) -> tuple[list[Row], str | None]:
         """Up to `limit` rows with id < `before` (empty: all), greatest first, and the id to go on from (None: no more).

@@ -45,9 +45,9 @@ class Since(NamedTuple):
 class Batch(NamedTuple):
     """What one pass hands to the writer. Done files are told apart by their job's id: the writer notes in `kept` what each did to the figures."""
 
-    replace: list[tuple[Path, bytes, str]]
-    append: list[tuple[Path, bytes]]
-    remove: list[tuple[Path, str]]
+    replace: list[tuple[str, bytes, str]]
+    append: list[tuple[str, bytes]]
+    remove: list[tuple[str, str]]
     jobs: dict[str, Since]
     workers: dict[str, Since]
     events: dict[str, list[Event]]
@@ -60,6 +60,7 @@ class Projection:
     def __init__(self, disk: Disk, folder: Path, finished: Finished, writer: Writer, jobs: Callable[[str], Job | None],
                  workers: Callable[[str], Worker | None], kept: Callable[[str, int, int], None]) -> None:
         self._disk, self._folder, self._finished, self._writer = disk, folder, finished, writer
+        self._live, self._event_files = str(folder / "jobs" / "live"), str(folder / "events")      # paths are made for every change
         self._jobs, self._workers, self._kept = jobs, workers, kept
         self._dirty: dict[str, Since] = {}                 # by job id, oldest first
         self._dirty_workers: dict[str, Since] = {}
@@ -69,7 +70,7 @@ class Projection:
         self._older_events: dict[str, list[Event]] = {}
         self._turned_at = 0.0
         self._live_files: set[str] = set()
-        self._unremoved: list[tuple[Path, str]] = []       # by a batch that failed
+        self._unremoved: list[tuple[str, str]] = []        # by a batch that failed
         self._retry_at = 0.0
         self.failures = 0
 
@@ -136,14 +137,14 @@ class Projection:
             batch.jobs[job_id] = self._dirty.pop(job_id)
             if job_id in self._events:
                 events = batch.events[job_id] = self._events.pop(job_id)
-                batch.append.append((self._folder / "events" / f"{job_id}.jsonl", _lines([encode(event) for event in events])))
+                batch.append.append((f"{self._event_files}/{job_id}.jsonl", _lines([encode(event) for event in events])))
             job = self._jobs(job_id)
             if job is not None:
                 self._add_job(batch, job, rows)
-        batch.append.extend((self._finished.index(day), _lines(some)) for day, some in rows.items())
+        batch.append.extend((str(self._finished.index(day)), _lines(some)) for day, some in rows.items())
         for worker_id in list(self._dirty_workers)[:PASS_DOCUMENTS_MAX]:
             batch.workers[worker_id] = self._dirty_workers.pop(worker_id)
-            path = self._folder / "workers" / f"{worker_id}.json"
+            path = str(self._folder / "workers" / f"{worker_id}.json")
             worker = self._workers(worker_id)
             if worker is None:
                 batch.remove.append((path, ""))
@@ -157,11 +158,11 @@ class Projection:
 
     def _add_job(self, batch: Batch, job: Job, rows: dict[str, list[bytes]]) -> None:
         data = sealed(job_document(job))
-        live = self._folder / "jobs" / "live" / f"{job.id}.json"
+        live = f"{self._live}/{job.id}.json"
         if job.state in JOB_ENDED:
-            path = self._finished.path(job.id)
-            batch.replace.append((path, data, job.id))
-            rows.setdefault(path.parent.name, []).append(self._finished.row(job, data))
+            day, row = self._finished.row(job, data)
+            batch.replace.append((self._finished.path(job.id), data, job.id))
+            rows.setdefault(day, []).append(row)
             if job.id in self._live_files:
                 batch.remove.append((live, ""))
                 self._live_files.discard(job.id)
@@ -172,7 +173,7 @@ class Projection:
             self._live_files.add(job.id)
 
     def _write(self, batch: Batch) -> None:
-        for folder in {path.parent for path, _ in batch.append}:
+        for folder in {path.rpartition("/")[0] for path, _ in batch.append}:
             self._disk.make_folder(folder)
         for path, data, job_id in batch.replace:
             before = self._disk.size(path) if job_id else 0

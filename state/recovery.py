@@ -108,7 +108,7 @@ def _unusable(document: dict[str, Any] | None, mark: int) -> str:
     return ""
 
 
-def _ended_since(disk: Disk, done: Path, seq: int, mark: int) -> bool:
+def _ended_since(disk: Disk, done: str, seq: int, mark: int) -> bool:
     """True if the job's done file says, within what the checkpoint vouches for, that it ended after unit `seq`."""
     document = unsealed(disk.read(done)) if disk.exists(done) else None
     return document is not None and seq < document["seq"] <= mark

@@ -32,12 +32,13 @@ class Done:
 
     def write(self, job: Job) -> None:
         """Its file and its row."""
-        path = self.finished.path(job.id)
+        path = Path(self.finished.path(job.id))
         path.parent.mkdir(parents=True, exist_ok=True)
         data = sealed(job_document(job))
         path.write_bytes(data)
-        with open(self.finished.index(path.parent.name), "ab") as index:
-            index.write(b"\n" + self.finished.row(job, data) + b"\n")
+        day, row = self.finished.row(job, data)
+        with open(self.finished.index(day), "ab") as index:
+            index.write(b"\n" + row + b"\n")
 
     def pages(self, limit: int, state: str = "") -> list[str]:
         """Ids of all pages; a page is never over its limit."""
@@ -172,7 +173,7 @@ def test_a_days_folder_that_goes_while_it_is_read_ends_the_list_there():
 
 
 def test_a_row_is_whole_or_none():
-    whole = Done().finished.row(a_job("j_" + "0" * 26), b"ten  bytes")
+    _, whole = Done().finished.row(a_job("j_" + "0" * 26), b"ten  bytes")
     same(row_at(whole).bytes, 10)  # type: ignore[union-attr]
     for cut in range(len(whole)):
         same(row_at(whole[:cut]), None)
@@ -195,7 +196,7 @@ def test_rows_name_keys_and_artifacts_and_only_rows_with_keys_are_looked_at_for_
 def test_the_file_of_a_finished_job_that_is_damaged_says_so():
     done = Done()
     job_id = done.put(0.0, 1.0)
-    path: Path = done.finished.path(job_id)
+    path = Path(done.finished.path(job_id))
     same(path.parent.name, "2026-01-01")
     data = path.read_bytes()
     for damaged in (data[:-7], b"", data.replace(b"csv", b"csw", 1)):

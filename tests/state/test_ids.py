@@ -61,7 +61,8 @@ def test_only_the_shape_of_an_id_is_an_id():
     for bad in ("", short, good + "0", "J_" + "0" * 26, "j_8" + "0" * 25, short + "U", short + "o", short + "\n", good + "\n"):
         assert not is_job_id(bad), bad
     same(len(set(ALPHABET)), 32)
-    refuses(ValueError, lambda: decode("U"))
+    for bad in ("U", "1U", "U1", "a", "1 ", "+1", "1_1", ""):
+        refuses(ValueError, lambda bad=bad: decode(bad))
 
 
 def test_a_lease_id_names_job_step_and_attempt():

@@ -142,7 +142,7 @@ def test_a_clean_stop_lets_go_of_the_segment_it_wrote_too():
 def test_files_that_were_being_written_when_the_process_died_are_not_taken_for_what_they_would_have_become():
     place = a_busy_place()
     before = everything(place.store)
-    done = place.store.engine.finished.path(next(iter(all_rows(place.store, 9)))).parent
+    done = Path(place.store.engine.finished.path(next(iter(all_rows(place.store, 9))))).parent
     late = "j_7" + "Z" * 25 + ".json.tmp"
     for path in (done / late, place.file("jobs", "live", late), place.file("workers", "w2.json.tmp"),
                  place.file("checkpoint.json.tmp"), place.file("checkpoint.tmp"), place.file("journal", "spare.tmp")):
@@ -271,7 +271,7 @@ def test_a_done_file_that_was_left_behind_by_a_retried_job_does_not_end_it():
         job_id = ended(store, "failed")
         commit(store)
         place.settle(1.0)
-        path = store.engine.finished.path(job_id)
+        path = Path(store.engine.finished.path(job_id))
         left = path.read_bytes()
         retry(store, job_id)
         lease(store, job_id, 2)                                # before its file was written
