@@ -129,8 +129,8 @@ class Finished:
         day = day_of(job.id)
         artifacts = artifacts_in(job) if b'"$artifact"' in data else []
         newest_ms = self._newest_ms[day] = max(self._newest_ms.get(day, 0), created_ms(job.id), int(job.finished_at * 1000))
-        row = Row(job.id, job.state, job.skill, job.version, job.task[:TASK_SHOWN_CHARACTERS], job.priority, job.created_at, job.finished_at, len(data),
-                  job.definition, artifacts, [list(k) for k in job.keys], newest_ms)
+        row = Row(job.id, job.state, job.skill, job.version, job.task[:TASK_SHOWN_CHARACTERS], job.priority, job.created_at, job.finished_at,
+                  len(data), job.definition, artifacts, [list(k) for k in job.keys], newest_ms)
         return day, encode(row)
 
     def page(self, before: str, limit: int, wanted: Callable[[Row], bool], skip: Callable[[str], bool]) -> tuple[list[Row], str | None]:

@@ -19,7 +19,7 @@ JOB_ID = re.compile(r"j_[0-7][0-9A-HJKMNP-TV-Z]{25}")
 LEASE_ID = re.compile(r"l_([0-7][0-9A-HJKMNP-TV-Z]{25})\.([0-9]{1,4})\.([0-9]{1,6})")
 DAY_MS = 24 * 3600 * 1000
 LAST_MS = 253_402_300_799_999                             # the last millisecond of 9999; what a client calls an id may name a later one
-DIGITS = {code: "!" for code in range(128)} | {ord(c): "0123456789abcdefghijklmnopqrstuv"[i] for i, c in enumerate(ALPHABET)}
+DIGITS = dict.fromkeys(range(128), "!") | {ord(c): "0123456789abcdefghijklmnopqrstuv"[i] for i, c in enumerate(ALPHABET)}
 PAIRS = [a + b for a in ALPHABET for b in ALPHABET]      # two characters at a time: half the divisions
 
 

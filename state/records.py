@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from itertools import compress
-from operator import is_not
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -205,7 +203,9 @@ def job_from_raw(raw: list[Any]) -> Job:
 def job_delta(old: Job, new: Job) -> dict[str, Any] | None:
     """What changed, for the journal: raw members, `steps` as {index: members}, `history` as new entries. None if only an image can say it."""
     delta: dict[str, Any] = {}
-    for name, before, after in compress(zip(JOB_FIELDS, old, new, strict=True), map(is_not, old, new)):
+    for name, before, after in zip(JOB_FIELDS, old, new, strict=True):
+        if before is after:
+            continue
         if name == "steps":
             if len(before) != len(after):
                 return None
@@ -222,7 +222,7 @@ def job_delta(old: Job, new: Job) -> dict[str, Any] | None:
 
 
 def _step_delta(old: Step, new: Step) -> dict[str, Any]:
-    return dict(compress(zip(STEP_FIELDS, new, strict=True), map(is_not, old, new)))
+    return {name: after for name, before, after in zip(STEP_FIELDS, old, new, strict=True) if before is not after}
 
 
 def apply_delta(job: Job, delta: dict[str, Any]) -> Job:

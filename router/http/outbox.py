@@ -6,6 +6,7 @@ Rule 3: where a ticket ended with a fault, what was made under it never leaves; 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import Any, TypeAlias
 
@@ -14,7 +15,7 @@ from router.http.messages import Request
 from state.errors import Fault
 
 
-class Client:
+class Client(ABC):
     """What the parts of a loop know of a connection."""
 
     out: list[bytes | memoryview]                 # bytes on their way out
@@ -22,45 +23,45 @@ class Client:
     deadline: float                               # of what its state waits for
     write_deadline: float                         # of the bytes in `out`
 
+    @abstractmethod
     def flush(self) -> None:
         """Send what is in `out`, as far as the socket takes it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def begin(self, request: Request | None, payload: Any) -> bytes:
         """A payload that is not plain bytes may begin; the bytes to send for it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def replaced(self, request: Request | None, payload: Any, fault: Fault) -> bytes:
         """The commit under this payload failed; the bytes to send in its place."""
-        raise NotImplementedError
 
+    @abstractmethod
     def released(self) -> None:
         """No entry waits any more."""
-        raise NotImplementedError
 
+    @abstractmethod
     def resume(self, timed_out: bool) -> None:
         """The key of its park was woken, or time is up."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pull(self) -> None:
         """Its stream may have more to send."""
-        raise NotImplementedError
 
+    @abstractmethod
     def work(self) -> None:
         """Go on with the requests that it has sent already."""
-        raise NotImplementedError
 
+    @abstractmethod
     def expire(self) -> None:
         """One of its deadlines has passed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_owed(self) -> bool:
         """Whether a reply to it is made and not sent, or is sure to come soon."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """End it now."""
-        raise NotImplementedError
 
 
 Entry: TypeAlias = tuple[Client, Request | None, Any]     # no request: bytes that no commit can make wrong

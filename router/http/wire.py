@@ -10,6 +10,7 @@ import math
 import selectors
 import socket
 import ssl
+from abc import abstractmethod
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 
@@ -69,17 +70,17 @@ class Wire(BaseHTTPRequestHandler, Client):
 
     # -- What the layers above do -----------------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def received(self, data: bytes) -> None:
         """Bytes of a request have come."""
-        raise NotImplementedError
 
+    @abstractmethod
     def drained(self) -> None:
         """All that was in `out` has been sent, and the connection goes on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forsaken(self) -> None:
         """The connection has closed: let go of whatever was under way."""
-        raise NotImplementedError
 
     def may_read(self) -> bool:
         """Whether there is room for more bytes of the client."""
