@@ -21,7 +21,7 @@ def job_view(job: Job) -> dict[str, Any]:
     if job.state == "done":
         view["output"] = job.output
     if job.error is not None:
-        view["error"] = job.error
+        view["error"] = shown_error(job.error)
     view["priority"] = job.priority
     for name in ("deadline_at", "created_at", "updated_at", "finished_at"):
         if at := getattr(job, name):
@@ -45,10 +45,15 @@ def step_view(step: Step) -> dict[str, Any]:
     if step.failures or step.losses:
         view["failures"], view["losses"] = step.failures, step.losses
     if step.error is not None:
-        view["error"] = step.error
+        view["error"] = shown_error(step.error)
     if step.state == "done":
         view["output"] = step.output
     return view
+
+
+def shown_error(error: dict[str, Any]) -> dict[str, Any]:
+    """An error without its stack trace, which stays in the job's file: it names paths of the worker's machine."""
+    return {name: value for name, value in error.items() if name != "traceback"}
 
 
 def job_row(job: Job) -> dict[str, Any]:

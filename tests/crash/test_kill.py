@@ -11,13 +11,16 @@ JOBS = 1_000
 
 
 def submit_while_it_lasts(server, acknowledged, numbers):
-    """Submit one batch after the other, noting what was acknowledged; a server that is killed meanwhile ends it."""
+    """Submit one batch after the other, noting what was acknowledged; a server that is killed or stops meanwhile ends it."""
     for start in range(0, len(numbers), 50):
         items = [{"skill": "brief", "input": {"n": n}, "idempotency_key": f"n{n}"} for n in numbers[start:start + 50]]
         try:
             for n, body in zip(numbers[start:start + 50], server.post("/tasks", items), strict=True):
                 acknowledged[n] = body["id"]
         except (OSError, HTTPException):
+            return
+        except AssertionError as refused:
+            assert "shutting_down" in str(refused), refused
             return
 
 
@@ -68,3 +71,20 @@ def test_jobs_submitted_while_the_server_is_killed_again_and_again_are_there_if_
             acknowledged.update(again)
         same(len({*acknowledged.values()}), 1_500)
         check_finished_once(server, acknowledged)
+
+
+def test_a_server_that_is_restarted_again_and_again_under_load_loses_nothing_and_fails_nothing():
+    with a_server(BRIEF, "--slots", "2") as server:
+        acknowledged = {}
+        for round_number in range(3):
+            numbers = range(round_number * 1_000, round_number * 1_000 + 300)
+            client = threading.Thread(target=submit_while_it_lasts, args=(server, acknowledged, numbers))
+            client.start()
+            least = 50 * (round_number + 1)
+            eventually("some were acknowledged", lambda numbers=numbers, least=least: sum(n in acknowledged for n in numbers) >= least)
+            same(server.stop(), 0)
+            client.join()
+            server.start()
+        assert len(acknowledged) >= 300
+        check_finished_once(server, acknowledged)
+        assert all(server.job(job_id)["steps"][0].get("failures", 0) == 0 for job_id in acknowledged.values())

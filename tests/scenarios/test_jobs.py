@@ -70,6 +70,8 @@ def test_a_failing_step_is_tried_again_with_backoff_until_it_works_or_the_attemp
         failed = server.run("flaky", {"mark": str(server.folder / "b"), "fails": 9})
         same((failed["state"], failed["error"]["code"], failed["error"]["step"]), ("failed", "step_raised", "go"))
         assert "not yet" in failed["error"]["message"]
+        assert "traceback" not in failed["error"] and "traceback" not in failed["steps"][0]["error"]
+        eventually("the job's file has the stack trace", lambda: any("Traceback" in p.read_text() for p in server.data.glob("jobs/done/*/*.json")))
         assert "POST" in server.get(f"/jobs/{failed['id']}/why")["reasons"][0]
         (server.folder / "b").write_text("x" * 9)
         server.post(f"/jobs/{failed['id']}/retry", status=202)
