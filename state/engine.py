@@ -1,7 +1,7 @@
 """The narrow waist between the store and what keeps it: about ten verbs that every engine offers, and what each promises.
 
 `FileEngine` (`state/files.py`) keeps a data folder, `MemoryEngine` (`state/memory.py`) keeps nothing beyond its own life. One contract suite,
-`tests/state/test_contract.py`, runs on all of them. An engine knows records and units, not what they are for.
+`tests/state/test_contract*.py`, runs on all of them. An engine knows records and units, not what they are for.
 """
 
 from __future__ import annotations

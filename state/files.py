@@ -32,6 +32,7 @@ from state.writer import Writer
 
 SEAL_AFTER_S = 0.1             # idle for so long, the journal gets its witness
 PROBE_EVERY_S = 1.0            # while writes are refused
+PREPARE_AGAIN_S = 10.0         # after there was no room for the next segment
 ROOM_EVERY_S = 1.0             # how often the free space is asked for
 LAG_S_MAX = 1.0                # files further behind than this slow new submissions down
 EVICT_AFTER_S = 60.0           # an ended job stays in memory so long for whoever asks next
@@ -63,6 +64,7 @@ class FileEngine:
         self._probe_at = 0.0
         self._committed_at = 0.0
         self._preparing = False
+        self._prepare_at = 0.0
         self._room: tuple[int, int] | None = None
         self._room_asked_at = -ROOM_EVERY_S
         self._ended: dict[str, float] = {}     # ended jobs that have a done file, and since when, oldest first
@@ -124,12 +126,13 @@ class FileEngine:
 
     def _failed(self, error: OSError) -> Ticket:
         self._log.error("commit_failed", error=str(error))
+        self._refused = str(error)
+        self._probe_at = self._clock.monotonic() + PROBE_EVERY_S
         try:
             self._journal.cut()
         except OSError as second:
+            self._probe_at = inf
             raise Fatal(f"the journal could be neither written ({error}) nor cut ({second})") from second
-        self._refused = str(error)
-        self._probe_at = self._clock.monotonic() + PROBE_EVERY_S
         return Ticket(fault=self._unavailable())
 
     def _unavailable(self) -> Fault:
@@ -164,7 +167,7 @@ class FileEngine:
                 self._failed(error)
         self._projection.hand_over(now)
         self._ask_room(now)
-        self._prepare()
+        self._prepare(now)
         self.retention.tick(now, self._skip_retention)
         if self._checkpoint_slice(now):
             return 0.0
@@ -206,13 +209,14 @@ class FileEngine:
             self._room = self._disk.room(self._folder)
         self._writer.hand(ask, self._note_error)
 
-    def _prepare(self) -> None:
-        if self._preparing or self._refused is not None or not self._journal.half_full():
+    def _prepare(self, now: float) -> None:
+        if self._preparing or now < self._prepare_at or self._refused is not None or not self._journal.half_full():
             return
         self._preparing = True
 
         def prepared(error: Exception | None) -> None:
             self._preparing = False
+            self._prepare_at = now + (PREPARE_AGAIN_S if error is not None else 0.0)
             self._note_error(error)
         self._writer.hand(self._journal.prepare, prepared)
 

@@ -256,7 +256,7 @@ class Journal:
         """Make the spare segment if there is none of full size (blocking; runs on the writer thread)."""
         spare = self._folder / "spare"
         if self._disk.size(spare) < SEGMENT_BYTES:
-            self._disk.make_segment(self._folder / "spare.tmp", SEGMENT_BYTES)
+            self._make(self._folder / "spare.tmp", SEGMENT_BYTES)
             self._disk.rename(self._folder / "spare.tmp", spare)
 
     def half_full(self) -> bool:
@@ -291,7 +291,7 @@ class Journal:
         number = self._number + 1
         spare = self._folder / "spare"
         if self._disk.size(spare) < size:
-            self._disk.make_segment(spare, size)
+            self._make(spare, size)
         self._disk.rename(spare, self._path(number))
         segment = self._disk.open_segment(self._path(number))
         line, crc = framed(b'{"seal":%d}' % self.seq, self._crc)
@@ -304,6 +304,14 @@ class Journal:
         self._segment, self._offset, self._crc, self._number = segment, len(line), crc, number
         self._last_seq[number] = self.seq
         self._sealed = True
+
+    def _make(self, path: Path, size: int) -> None:
+        """A segment, or nothing: half of one would hold the room that a full disk needs most."""
+        try:
+            self._disk.make_segment(path, size)
+        except OSError:
+            self._disk.remove(path)
+            raise
 
     def _put(self, data: bytes) -> None:
         assert self._segment is not None

@@ -10,6 +10,7 @@ A batch stays "in flight" until the writer reports; if any of it failed all of i
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -133,7 +134,7 @@ class Projection:
     def _batch(self) -> Batch:
         batch = Batch([], [], [], {}, {}, {}, [])
         rows: dict[str, list[bytes]] = {}
-        for job_id in list(self._dirty)[:PASS_DOCUMENTS_MAX]:
+        for job_id in list(islice(self._dirty, PASS_DOCUMENTS_MAX)):
             batch.jobs[job_id] = self._dirty.pop(job_id)
             if job_id in self._events:
                 events = batch.events[job_id] = self._events.pop(job_id)
@@ -142,7 +143,7 @@ class Projection:
             if job is not None:
                 self._add_job(batch, job, rows)
         batch.append.extend((str(self._finished.index(day)), _lines(some)) for day, some in rows.items())
-        for worker_id in list(self._dirty_workers)[:PASS_DOCUMENTS_MAX]:
+        for worker_id in list(islice(self._dirty_workers, PASS_DOCUMENTS_MAX)):
             batch.workers[worker_id] = self._dirty_workers.pop(worker_id)
             path = str(self._folder / "workers" / f"{worker_id}.json")
             worker = self._workers(worker_id)

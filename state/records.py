@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from state.clock import iso
+from state.limits import HISTORY_ENTRIES_MAX, HISTORY_FIRST_KEPT
 
 DOCUMENT_VERSION = 1
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
@@ -133,6 +134,14 @@ def unsealed(line: bytes) -> dict[str, Any] | None:
 def step_document(step: Step) -> dict[str, Any]:
     """Members that differ from a fresh step, times as RFC 3339."""
     return {name: iso(value) if time else value for (name, default, time), value in zip(_STEP_PLAN, step, strict=True) if value != default}
+
+
+def cut_history(history: tuple[Moved, ...]) -> tuple[tuple[Moved, ...], tuple[Moved, ...]]:
+    """(the first and the newest entries, those between that a document has no room for): the job's events keep them, where a watcher finds them."""
+    over = len(history) - HISTORY_ENTRIES_MAX
+    if over <= 0:
+        return history, ()
+    return history[:HISTORY_FIRST_KEPT] + history[HISTORY_FIRST_KEPT + over:], history[HISTORY_FIRST_KEPT:HISTORY_FIRST_KEPT + over]
 
 
 def history_document(history: tuple[Moved, ...]) -> list[dict[str, Any]]:

@@ -22,11 +22,10 @@ from state.engine import Engine, KeyUse, Ticket, Unit
 from state.errors import IllegalMove, UnknownJob
 from state.ids import Ids
 from state.keys import Keys
-from state.limits import HISTORY_ENTRIES_MAX, HISTORY_FIRST_KEPT
 from state.log import Log
 from state.order import Order
 from state.projection import Event
-from state.records import Job, Moved, Step, Worker, encode, job_delta
+from state.records import Job, Moved, Step, Worker, cut_history, encode, job_delta
 
 JobIndex = Callable[[Job | None, Job | None], None]
 WorkerIndex = Callable[[Worker | None, Worker | None], None]
@@ -255,7 +254,8 @@ class Store:
                 self._lawful("step", f"{job_id}/{move.of}", step.state, move, by, "")
                 steps[places[move.of]] = step._replace(state=move.to, **move.fields)
             entries.append(Moved(n, move.of, move.from_state, move.to, move.why, by, at))
-        history = self._cut_history(job_id, job.history + tuple(entries))
+        history, cut = cut_history(job.history + tuple(entries))
+        self._unit.events.extend((job_id, Event(m.n, "moved", "" if m.of == "job" else m.of, list(m), m.at)) for m in cut)
         changed = job._replace(seq=self._unit.seq, updated_at=at, state=state, steps=tuple(steps), last_n=n, history=history, **fields)
         self._swap_job(job_id, changed)
         return changed
@@ -315,16 +315,6 @@ class Store:
         except IllegalMove:
             self._audit.refused(kind, name, None, None, state, by)
             raise
-
-    def _cut_history(self, job_id: str, history: tuple[Moved, ...]) -> tuple[Moved, ...]:
-        """Keep the first and the newest entries; those between go to the job's events, where a watcher still finds them."""
-        over = len(history) - HISTORY_ENTRIES_MAX
-        if over <= 0:
-            return history
-        assert self._unit is not None
-        for move in history[HISTORY_FIRST_KEPT:HISTORY_FIRST_KEPT + over]:
-            self._unit.events.append((job_id, Event(move.n, "moved", "" if move.of == "job" else move.of, list(move), move.at)))
-        return history[:HISTORY_FIRST_KEPT] + history[HISTORY_FIRST_KEPT + over:]
 
     def _swap_job(self, job_id: str, job: Job) -> None:
         assert self._unit is not None

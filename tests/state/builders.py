@@ -24,7 +24,7 @@ from state.records import Job, Step, Worker
 from state.retention import Keep
 from state.store import Move, Store
 from state.writer import InlineWriter, ThreadWriter, Writer
-from tests.kit import a_folder
+from tests.kit import a_folder, same
 from tests.state.faulty import BreakableDisk, FaultyDisk
 
 WALL = 1_767_261_600.0         # 2026-01-01T10:00:00Z
@@ -298,3 +298,41 @@ def all_rows(store: Store, limit: int, wanted: Callable[[Row], bool] = lambda ro
         assert len(rows) <= limit
         found += [row.id for row in rows]
     return found
+
+
+# -- places that have seen something ---------------------------------------------------------------------------------------------------
+
+
+def a_busy_place(place: FilePlace | None = None) -> FilePlace:
+    """Jobs in several states, some finished and out of memory, a worker, keys, events; all files written."""
+    place = place or FilePlace()
+    store = place.open()
+    add_worker(store)
+    for i in range(4):
+        lease(store, create(store, keys=(("POST /tasks", f"k{i}", "s" * 64, place.clock.wall(), 202),)))
+        ended(store, "failed" if i % 2 else "done", keys=(("POST /tasks", f"e{i}", "s" * 64, place.clock.wall(), 202),))
+        with store:
+            store.event(next(iter(store.jobs)), "log", "s0", {"i": i})
+        commit(store)
+    place.settle(70.0)
+    store.evict(lambda job_id: False)
+    return place
+
+
+def reopened(place: FilePlace) -> Store:
+    """A start on a healthy disk."""
+    place.disk = FaultyDisk()
+    return place.open()
+
+
+def checkpoint_file(place: FilePlace) -> Path:
+    """The one checkpoint."""
+    found = list(place.folder.glob("checkpoint-*.jsonl"))
+    same(len(found), 1)
+    return found[0]
+
+
+def disk_of(place: FilePlace) -> FaultyDisk:
+    """Its faulty disk."""
+    assert isinstance(place.disk, FaultyDisk)
+    return place.disk
