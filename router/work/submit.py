@@ -143,10 +143,10 @@ class Submit:
         return admission
 
     def _find(self, admission: Admission, named_content: list[str]) -> None:
-        """Refuse an input that names content which is not here (blocking)."""
+        """Refuse an input that names content which is not here; what is here is kept from the sweep (blocking)."""
         for sha256 in named_content:
             try:
-                self._content.size(sha256)
+                self._content.touch(sha256)
             except UnknownArtifact as fault:
                 admission.refused = UnknownArtifact(f"the input names sha256:{sha256}, which is not here", pointer="/input", hint=fault.hint)
 
