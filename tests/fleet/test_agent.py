@@ -146,7 +146,8 @@ def test_a_batch_that_is_refused_as_a_whole_is_sent_one_by_one_and_the_bad_one_i
             peer.give(*(command(n, bundle, value=n) for n in (1, 2, 3)))
             peer.wait(lambda: len(peer.results) == 4 and peer.heartbeats[-1]["held"] == [], "an end to all three")
             same((sorted(r["output"] for r in peer.results if "output" in r), max(map(len, peer.posts))), ([1, 2, 3], 1))
-            same([(r["status"], r["error"]["code"], r["error"]["retryable"]) for r in peer.results if "error" in r], [("failed", "result_refused", False)])
+            (instead,) = [r for r in peer.results if "error" in r]
+            same((instead["status"], instead["error"]["code"], instead["error"]["retryable"]), ("failed", "result_refused", False))
             eventually(lambda: sum(b"result_dropped" in line for line in process.said) == 1, "a line in the log")
 
 
