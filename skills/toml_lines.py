@@ -14,12 +14,12 @@ TOML_LEVELS_MAX = 64     # of tables, arrays and dotted keys; a contract is shal
 
 Path = tuple[str | int, ...]
 
-_SPACE = re.compile(r"(?:[ \t\n]++|#[^\n]*+)*+")
+_SPACE = re.compile(r"(?:[ \t\n]++|#[^\n]*+)*")
 _KEY = re.compile(r"""[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'""")
 _DOT = re.compile(r"[ \t]*\.[ \t]*")
 _EQUALS = re.compile(r"[ \t]*=[ \t]*")
-_SCALAR = re.compile(r'''"""(?:[^"\\]++|\\[\s\S]|"(?!""))*+"{3,5}|\'\'\'(?:[^']++|'(?!''))*+'{3,5}'''
-                     r'''|"(?:[^"\\\n]++|\\.)*+"|'[^'\n]*'|[^,\]}\n#]+''')
+_SCALAR = re.compile(r'''"""(?:[^"\\]++|\\[\s\S]|"(?!""))*"{3,5}|\'\'\'(?:[^']++|'(?!''))*'{3,5}'''
+                     r'''|"(?:[^"\\\n]++|\\.)*"|'[^'\n]*'|[^,\]}\n#]+''')
 
 
 class TomlLines:

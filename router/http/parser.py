@@ -28,7 +28,7 @@ REQUEST_ID_CHARACTERS_MAX = 128
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _VALUE = r"[\t\x20-\x7e\x80-\xff]"
 _REQUEST_LINE = re.compile(rf"({_TOKEN}++) ([\x21-\x7e]++) HTTP/([0-9])\.([0-9])")
-_FIELDS = re.compile(rf"(?:{_TOKEN}++:{_VALUE}*+\r\n)*+")
+_FIELDS = re.compile(rf"(?:{_TOKEN}++:{_VALUE}*+\r\n)*")
 _FIELD_NAME = re.compile(rf"{_TOKEN}+:")
 _BARE = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|\0")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from reading import InputError
 
-TOKEN = re.compile(r'[\s\ufeff]+|[{}\[\],:]|"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null')
+TOKEN = re.compile(r'[\s\ufeff]+|[{}\[\],:]|"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null')
 STRING_CHARACTERS_MAX = 64 * 1024 * 1024
 DEPTH_MAX = 1_000
 
