@@ -1,6 +1,7 @@
 """The house keeps its floors: read from the code with `ast`, and shown by a start without any package."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -120,3 +121,10 @@ def test_importing_a_module_does_nothing():
 def test_the_server_starts_and_finishes_a_job_without_any_package():
     with a_server(python=("-S", "-E", "-s")) as server:
         same(server.run("echo", {"words": [1, 2]})["output"], {"echo": {"words": [1, 2]}})
+
+
+def test_no_pattern_has_a_possessive_group_which_python_before_3_11_5_matches_wrongly():
+    for folder in ("state", "skills", "fleet", "router"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            found = re.findall(r"\)(?:[*+?]|\{[0-9,]+\})\+|\(\?>", path.read_text())
+            assert not found, f"{path}: {found}; take a greedy group whose alternatives differ in their first character"
