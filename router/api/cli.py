@@ -13,11 +13,10 @@ from typing import NoReturn
 
 from router.api.gate import Secrets, is_loopback
 from router.config import ConfigError, Settings, load, read_secret
-from router.policy.routing import decide
+from router.policy.routing import choose
 from skills.cache import Library
 from skills.folder import read_folder
 from skills.lint import lint
-from skills.match import CONFIDENCE_MIN
 from skills.parse import SkillError
 from skills.parse import parse as parse_skill
 from state.clock import Clock
@@ -180,10 +179,7 @@ def _lint(folder: Path) -> list[dict[str, object]]:
 def route(options: Options) -> int:
     """Say which skill a task would go to; 1 if none."""
     catalogue = Library(options.settings.skills, Clock(), Log(Clock(), "error")).current()
-    matching = load(options.settings.config).matching
-    ranking = catalogue.index.rank(options.text, matching.candidates)
-    raised = {c.name: float(catalogue.skills[c.name].match.get("min_confidence", 0.0)) for c in ranking.candidates}
-    decision = decide(ranking, matching.min_confidence or CONFIDENCE_MIN, raised)
+    decision = choose(catalogue, options.text, load(options.settings.config).matching)
     if options.json:
         print(json.dumps(decision.document(), indent=1, ensure_ascii=False))
     else:

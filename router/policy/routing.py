@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from router.config import Matching
 from router.policy.decision import Decision
-from skills.match import Candidate, Ranking
+from skills.catalogue import Catalogue
+from skills.match import CONFIDENCE_MIN, Candidate, Ranking
 
 TERMS_SHOWN = 4
+
+
+def choose(catalogue: Catalogue, text: str, matching: Matching) -> Decision:
+    """The decision for a task in words over a catalogue, by the operator's settings."""
+    ranking = catalogue.rank(text, matching.candidates)
+    raised = {c.name: float(catalogue.skills[c.name].match.get("min_confidence", 0.0)) for c in ranking.candidates}
+    return decide(ranking, matching.min_confidence or CONFIDENCE_MIN, raised)
 
 
 def decide(ranking: Ranking, min_confidence: float, raised: Mapping[str, float]) -> Decision:

@@ -14,11 +14,10 @@ from fleet.values import references, spill
 from router.config import Config
 from router.policy.decision import Decision
 from router.policy.progress import RUNNABLE, follow
-from router.policy.routing import decide
+from router.policy.routing import choose
 from router.work.definitions import Definitions
 from skills.cache import Library
 from skills.definition import Definition
-from skills.match import CONFIDENCE_MIN
 from state.content import Content
 from state.errors import InvalidInput, InvalidTask, NoSkillMatches, QueueFull, ShuttingDown, UnknownArtifact
 from state.limits import PRIORITY_DEFAULT, PRIORITY_MAX, TASK_CHARACTERS_MAX, VALUE_INLINE_BYTES_MAX
@@ -116,10 +115,7 @@ class Submit:
                     named[task.skill] = definition
             return Decision(True, "named", f"the task names skill {task.skill}", target=task.skill), definition
         catalogue = self._library.current()
-        matching = self._config().matching
-        ranking = catalogue.rank(task.task, matching.candidates)
-        raised = {c.name: float(catalogue.skills[c.name].match.get("min_confidence", 0.0)) for c in ranking.candidates}
-        decision = decide(ranking, matching.min_confidence or CONFIDENCE_MIN, raised)
+        decision = choose(catalogue, task.task, self._config().matching)
         return decision, catalogue.skills[decision.target] if decision.dispatch else None
 
     def admit(self, task: Task, size: int, named: dict[str, Definition] | None = None) -> Admission:

@@ -195,7 +195,11 @@ def test_stop_words_tell_the_language_and_nothing_is_told_when_they_do_not() -> 
 
 def test_shapes_that_make_patterns_slow_pass_like_any_other_text() -> None:
     for shape in ("0", "a.", "1,", "[", "\n", "=", "“a. ", "a@", "Mr van ", "1 Main "):
-        summarised(shape * (20_000 // len(shape)) + " end. And more.")
+        text = shape * (20_000 // len(shape)) + " end. And more follows here."
+        sentences = summarised(text)["sentences"]
+        assert sentences, shape
+        for sentence in sentences:
+            assert 0 <= sentence["start"] < sentence["end"] <= len(text), shape
 
 
 def test_lengths_that_make_no_sense_are_refused_by_the_schema() -> None:
