@@ -22,6 +22,7 @@ from contextlib import AbstractContextManager  # noqa: E402
 from typing import Any, cast  # noqa: E402
 
 from router.api.cli import Options, UsageError, check, parse, route, secrets_of, tls_of  # noqa: E402
+from router.api.doctor import doctor  # noqa: E402
 from router.api.gate import Gate, check_json_body  # noqa: E402
 from router.api.routes import Route, Table  # noqa: E402
 from router.app import House, build  # noqa: E402
@@ -138,7 +139,7 @@ def start(options: Options, clock: Clock, log: Log) -> tuple[DataLock, Engine, H
     except OSError as error:
         raise UsageError(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}") from error
     try:
-        dispatcher.house = house = build(options.settings, config, engine, embedded, clock, log)
+        dispatcher.house = house = build(options.settings, config, engine, embedded, clock, log, lock.descriptor)
     except OSError as error:
         raise UsageError(f"cannot use {options.settings.data}: {error}") from error
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -164,12 +165,14 @@ def main(argv: list[str]) -> int:
     """Run the command that the arguments name; the exit status. What is wrong with a command, a file or a folder is one line and status 2."""
     try:
         options = parse(argv, ROOT)
-        if options.command in ("check", "route"):
+        if options.command in ("check", "route", "doctor"):
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)      # their reader may be `head`
         if options.command == "check":
             return check(options)
         if options.command == "route":
             return route(options)
+        if options.command == "doctor":
+            return doctor(options)
         return serve(options)
     except (UsageError, ConfigError, Locked, Damage) as error:
         print(f"yardmaster: {error}", file=sys.stderr)

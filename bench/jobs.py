@@ -24,7 +24,7 @@ SINGLE_CONNECTIONS = 32
 REACH_SINGLE_PER_S, REACH_BATCH_PER_S = 4_000, 10_000
 REACH_P50_MS, REACH_P99_MS = 1.2, 4.0
 LOOK_S = 0.005               # between looks at what has finished
-ROW_END = b"]\n"             # of an index; other lines are torn or empty
+ROW_START = b'["j_'          # of an index; other lines are torn or empty
 LOOKED_INTO = 200            # done files whose history is read after each round
 
 
@@ -47,18 +47,26 @@ class Round(NamedTuple):
     server_cpu_s: float
     workers_cpu_s: float
 
+    def per_s(self, way: Way) -> float:
+        """Jobs a second, until the last file was in place."""
+        return way.requests * way.jobs_each / (self.finished_at - self.load.began)
+
 
 def throughput(quick: bool) -> Iterator[Figure]:
     """Jobs a second, one by one and in batches."""
-    rounds, single, batches = (1, 1_000, 10) if quick else (3, 6_000, 80)
-    ways = (Way(f"jobs end to end, one by one, {SINGLE_CONNECTIONS} connections", encoded("POST", "/tasks", TASK), SINGLE_CONNECTIONS, single, 1,
+    for way in ways(quick):
+        with a_house() as house:
+            house.warm()
+            yield _figure(way, [one_round(house, way) for _ in range(1 if quick else 3)])
+
+
+def ways(quick: bool) -> tuple[Way, Way]:
+    """One by one, and in batches."""
+    single, batches = (1_000, 10) if quick else (6_000, 80)
+    return (Way(f"jobs end to end, one by one, {SINGLE_CONNECTIONS} connections", encoded("POST", "/tasks", TASK), SINGLE_CONNECTIONS, single, 1,
                 REACH_SINGLE_PER_S),
             Way(f"jobs end to end, batches of {BATCH}, {BATCH_CONNECTIONS} connections", encoded("POST", "/tasks", [TASK] * BATCH), BATCH_CONNECTIONS,
                 batches, BATCH, REACH_BATCH_PER_S))
-    for way in ways:
-        with a_house() as house:
-            house.warm()
-            yield _figure(way, [_round(house, way) for _ in range(rounds)])
 
 
 def latency(quick: bool) -> Iterator[Figure]:
@@ -69,7 +77,7 @@ def latency(quick: bool) -> Iterator[Figure]:
         before = processes.cpu_s(house.pid), house.workers_cpu_s()
         loads = [house.load(encoded("POST", "/tasks?wait=30", TASK), 200, 1, count=count, keep=True).result() for _ in range(rounds)]
         DoneIndex(house.data).reaches(WARM_JOBS + rounds * count)
-        _finished_exactly_once(house.data, [i for load in loads for i in load.ids])
+        finished_exactly_once(house.data, [i for load in loads for i in load.ids])
         each_us = 1e6 / (rounds * count)
         cpu = {"server us each": (processes.cpu_s(house.pid) - before[0]) * each_us, "worker us each": (house.workers_cpu_s() - before[1]) * each_us}
     for part, reach in (("p50", REACH_P50_MS), ("p95", None), ("p99", REACH_P99_MS)):
@@ -92,7 +100,7 @@ class DoneIndex:
                 file.seek(start)
                 data = file.read()
             whole = data[:data.rfind(b"\n") + 1]
-            self._read[path] = start + len(whole), count + whole.count(ROW_END)
+            self._read[path] = start + len(whole), count + whole.count(ROW_START)
         return sum(count for _, count in self._read.values())
 
     def reaches(self, rows: int, load: Load | None = None) -> float:
@@ -105,7 +113,7 @@ class DoneIndex:
         return time.monotonic()
 
 
-def _round(house: House, way: Way) -> Round:
+def one_round(house: House, way: Way) -> Round:
     """Submit, wait for the last file, look whether all is right."""
     index = DoneIndex(house.data)
     rows = index.rows() + way.requests * way.jobs_each
@@ -114,15 +122,21 @@ def _round(house: House, way: Way) -> Round:
         finished_at = index.reaches(rows, load)
         server_cpu_s, workers_cpu_s = processes.cpu_s(house.pid) - server_cpu_s, house.workers_cpu_s() - workers_cpu_s
         result = load.result()
-    _finished_exactly_once(house.data, result.ids)
+    finished_exactly_once(house.data, result.ids)
     return Round(result, finished_at, server_cpu_s, workers_cpu_s)
 
 
-def _finished_exactly_once(data: Path, ids: list[str]) -> None:
+def index_rows(data: Path) -> list[list[Any]]:
+    """All rows of the indexes of finished jobs: id, state, skill and more. What stands behind a row in its line (a checksum) is left out."""
+    decoder = json.JSONDecoder()
+    return [decoder.raw_decode(line)[0] for path in sorted((data / "jobs" / "done").glob("*/index.jsonl"))
+            for line in path.read_text().split("\n")[:-1] if line.startswith(ROW_START.decode())]
+
+
+def finished_exactly_once(data: Path, ids: list[str]) -> None:
     """Every acknowledged job has one done file and one index row; RuntimeError if not. The histories of some are read."""
     done = data / "jobs" / "done"
-    rows = [json.loads(line) for path in done.glob("*/index.jsonl") for line in path.read_bytes().splitlines(True)
-            if line.endswith(ROW_END)]
+    rows = index_rows(data)
     files = {path.stem: path for path in done.glob("*/j_*.json")}
     if len(set(ids)) != len(ids) or not set(ids) <= set(files):
         raise RuntimeError(f"{len(ids)} jobs were acknowledged, {len(set(ids))} are different, {len(set(ids) & set(files))} have a done file")
@@ -142,7 +156,7 @@ def _ran_once(path: Path) -> None:
 
 def _figure(way: Way, rounds: list[Round]) -> Figure:
     jobs = way.requests * way.jobs_each
-    return Figure(way.name, "jobs/s", [jobs / (r.finished_at - r.load.began) for r in rounds], way.reach_per_s, beside={
+    return Figure(way.name, "jobs/s", [r.per_s(way) for r in rounds], way.reach_per_s, beside={
         "jobs": jobs, "acknowledged per s": median(r.load.per_s() * way.jobs_each for r in rounds),
         "server us each": median(r.server_cpu_s for r in rounds) / jobs * 1e6, "worker us each": median(r.workers_cpu_s for r in rounds) / jobs * 1e6,
         "generator us each": median(r.load.cpu_s for r in rounds) / jobs * 1e6,

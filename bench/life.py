@@ -43,12 +43,12 @@ def restart(quick: bool) -> Iterator[Figure]:
     reach_share = jobs / REACH_JOBS
     folder = a_folder()
     _fill(folder, jobs)
-    journal_s = _restarts(folder, jobs, rounds)
+    journal_s = restarts(folder, jobs, rounds)
     resident_bytes = _stop_clean(folder, jobs)
-    checkpoint_s = _restarts(folder, jobs, rounds)
-    for path in _checkpoints(folder):
+    checkpoint_s = restarts(folder, jobs, rounds)
+    for path in checkpoints(folder):
         path.unlink()
-    documents_s = _restarts(folder, jobs, rounds)
+    documents_s = restarts(folder, jobs, rounds)
     name = f"restart after kill -9, {jobs:,} live jobs, from"
     yield Figure(f"{name} journal", "s", journal_s, less_is_better=True, beside={"kB resident a job": resident_bytes / jobs / 1000})
     yield Figure(f"{name} checkpoint", "s", checkpoint_s, REACH_CHECKPOINT_S * reach_share, less_is_better=True)
@@ -63,7 +63,7 @@ def _fill(folder: Path, jobs: int) -> None:
             raise RuntimeError(f"{jobs} jobs were sent, {len(set(load.ids))} were acknowledged")
 
 
-def _restarts(folder: Path, jobs: int, rounds: int) -> list[float]:
+def restarts(folder: Path, jobs: int, rounds: int) -> list[float]:
     """Seconds of each start to its first answer; all jobs must be live then. Each server is killed with -9."""
     times_s = []
     for _ in range(rounds):
@@ -85,12 +85,12 @@ def _stop_clean(folder: Path, jobs: int) -> int:
             time.sleep(0.1)
         resident_bytes = processes.memory_bytes(house.pid) - empty_bytes
         house.stop(signal.SIGTERM)
-    if not _checkpoints(folder):
+    if not checkpoints(folder):
         raise RuntimeError("a clean stop left no checkpoint")
     return resident_bytes
 
 
-def _checkpoints(folder: Path) -> list[Path]:
+def checkpoints(folder: Path) -> list[Path]:
     """The checkpoint files of the server in this folder."""
     return list((folder / "data").glob("checkpoint-*.jsonl"))
 

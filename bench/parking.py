@@ -11,6 +11,7 @@ import selectors
 import socket
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import processes
 from load import Connection, percentiles_ms
@@ -25,9 +26,30 @@ PARKED_S_MAX = 20.0
 DESCRIPTORS_RESERVED = 64
 
 
+class Crowd(NamedTuple):
+    """Resident bytes of the server idle, with all workers registered, and with a poll of each parked; the time of each wake."""
+
+    idle: int
+    registered: int
+    full: int
+    wakes_s: list[float]
+
+
 def parked(quick: bool) -> Iterator[Figure]:
     """Idle memory, memory of each worker and poll, wake time."""
     polls, wakes = (200, 50) if quick else (1_000, 300)
+    crowd = measured(polls, wakes)
+    yield Figure("resident memory, idle", "MB", [crowd.idle / 1e6])
+    yield Figure(f"resident memory of a registered worker, of {polls:,}", "kB", [(crowd.registered - crowd.idle) / polls / 1e3], less_is_better=True)
+    yield Figure(f"resident memory of a parked poll, of {polls:,}", "kB", [(crowd.full - crowd.registered) / polls / 1e3], REACH_PARKED_KB,
+                 less_is_better=True)
+    parts = percentiles_ms(crowd.wakes_s)
+    yield Figure(f"POST /dispatch to the poll it wakes, {wakes} of {polls:,}", "ms", [parts["p50"]], REACH_WAKE_MS, less_is_better=True,
+                 beside={"p95": parts["p95"], "p99": parts["p99"]})
+
+
+def measured(polls: int, wakes: int) -> Crowd:
+    """Register so many workers, park a poll of each, wake some."""
     _allow_descriptors(polls + DESCRIPTORS_RESERVED)
     with a_house() as house:
         house.warm()
@@ -40,15 +62,11 @@ def parked(quick: bool) -> Iterator[Figure]:
         connections = [_park(house, name) for name in names]
         _all_parked(house, polls)
         full = processes.memory_bytes(house.pid)
-        times_s = [_wake(house, names[n], connections[n]) for n in range(wakes)]
+        spread = max(1, polls // wakes)
+        times_s = [_wake(house, names[n * spread], connections[n * spread]) for n in range(wakes)]
         for connection in connections:
             connection.socket.close()
-    yield Figure("resident memory, idle", "MB", [idle / 1e6])
-    yield Figure(f"resident memory of a registered worker, of {polls:,}", "kB", [(registered - idle) / polls / 1e3], less_is_better=True)
-    yield Figure(f"resident memory of a parked poll, of {polls:,}", "kB", [(full - registered) / polls / 1e3], REACH_PARKED_KB, less_is_better=True)
-    parts = percentiles_ms(times_s)
-    yield Figure(f"POST /dispatch to the poll it wakes, {wakes} of {polls:,}", "ms", [parts["p50"]], REACH_WAKE_MS, less_is_better=True,
-                 beside={"p95": parts["p95"], "p99": parts["p99"]})
+    return Crowd(idle, registered, full, times_s)
 
 
 def _allow_descriptors(wanted: int) -> None:

@@ -109,12 +109,12 @@ class Subject:
         """Start the generator against this server."""
         return Load(self.folder, Plan(self.port, request, status, connections, seconds, count, keep))
 
-    def stop(self, number: signal.Signals) -> None:
+    def stop(self, number: signal.Signals, patience_s: float = STOP_S_MAX) -> None:
         """Send a signal, wait for the process and for the workers that it had started."""
         family = processes.descendants(self.pid)
         self.process.send_signal(number)
         try:
-            self.process.wait(STOP_S_MAX)
+            self.process.wait(patience_s)
         finally:
             self.process.kill()
             self.process.wait()
@@ -157,7 +157,7 @@ class House(Subject):
         skill = folder / "skills" / SKILL
         if not skill.exists():
             skill.mkdir(parents=True)
-            (folder / "config").mkdir()
+            (folder / "config").mkdir(exist_ok=True)
             for name, text in SKILL_FILES.items():
                 (skill / name).write_text(text)
         super().__init__([sys.executable, str(SERVER), "--port", "0", "--data", str(self.data), "--skills", str(folder / "skills"),

@@ -24,7 +24,7 @@ from router.work.control import Control
 from router.work.definitions import Definitions
 from router.work.dispatch import Dispatch, exclusive, lease_facts
 from router.work.duties import Due, Duties
-from router.work.embedded import KILL_AFTER_S, EmbeddedWorker
+from router.work.embedded import KILL_AFTER_S, NAME, EmbeddedWorker
 from router.work.finish import Finish
 from router.work.fleet import Fleet
 from router.work.lanes import Lanes, Needs
@@ -34,6 +34,7 @@ from skills.cache import Library
 from state.clock import Clock
 from state.content import Content
 from state.disk import Disk
+from state.filer import ProcessFiler
 from state.files import FileEngine
 from state.ids import Ids
 from state.log import Log
@@ -44,6 +45,7 @@ from state.store import Store
 from state.writer import ThreadWriter
 
 SWITCH_S = 0.0005              # a helper thread that computes must not hold the loop for Python's usual 5 ms
+TICK_AFTER_S = 0.005           # after a commit the state has housekeeping to do
 SECOND_S = 1.0
 EMBEDDED_TICK_S = 0.25
 LEAVE_TICK_S = 0.05
@@ -105,6 +107,7 @@ class House:
         self.library.current()
         with self.store:
             self.registry.recovered()
+            self.duties.orphaned(NAME)
         if self.store.dirty():
             fault = self.store.commit().fault
             if fault is not None:
@@ -163,7 +166,7 @@ class House:
         """Let the state housekeep when it is due, and set the alarm for what time brings next."""
         now = self.clock.monotonic()
         if committed:
-            self._tick_at = min(self._tick_at, now + 0.02)
+            self._tick_at = min(self._tick_at, now + TICK_AFTER_S)
         if now >= self._tick_at:
             self._tick_now(now)
         self._arm("tick", self._tick_at, self._tick)
@@ -217,12 +220,13 @@ def keep_of(config: Config) -> Keep:
     return Keep(config.retention.days, config.retention.jobs, int(config.retention.gigabytes * (1 << 30)))
 
 
-def build(settings: Settings, config_folder: ConfigFolder, engine: Engine, embedded: EmbeddedWorker, clock: Clock, log: Log) -> House:
-    """Make the house around an engine that already listens. Nothing is recovered yet."""
+def build(settings: Settings, config_folder: ConfigFolder, engine: Engine, embedded: EmbeddedWorker, clock: Clock, log: Log,
+          lock: int) -> House:
+    """Make the house around an engine that already listens; `lock` is the descriptor of the data folder's lock. Nothing is recovered yet."""
     disk = Disk()
     source = random.Random()          # seeded by the system once; asking it for each id gives up the interpreter's lock each time
     writer = ThreadWriter(engine.post)
-    files = FileEngine(disk, settings.data, clock, log, writer, keep_of(config_folder.current))
+    files = FileEngine(disk, settings.data, clock, log, writer, keep_of(config_folder.current), ProcessFiler(disk, lock))
     store = Store(files, clock, Ids(clock, source.getrandbits), log)
     library = Library(settings.skills, clock, log)
     definitions = Definitions(disk, settings.data)

@@ -1,22 +1,27 @@
 """Content by hash: artifacts as files data/artifacts/<sha256>. Written aside, synced, renamed; a name that is there has the bytes that it says.
 
-Everything here blocks and runs on helper threads. What is kept is decided by `sweep`: a name that no kept job has, and that is older than a day.
+Everything here blocks and runs on helper threads. A write that the disk refuses is a Fault and leaves nothing behind. What goes is decided by
+`sweep`: a name that no kept job has, and that is older than a day.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from state.disk import Disk
-from state.errors import BodyTooLarge, DigestMismatch, UnknownArtifact
+from state.errors import BodyTooLarge, DigestMismatch, DiskLow, StorageUnavailable, UnknownArtifact
 
 READ_BYTES = 256 * 1024
 YOUNG_S = 24 * 3600.0          # content may be stored before the job that names it
+FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 
 class Upload:
@@ -30,39 +35,48 @@ class Upload:
         self.size = 0
 
     def write(self, chunk: bytes) -> None:
-        """Add bytes; BodyTooLarge beyond the limit."""
+        """Add bytes; BodyTooLarge beyond the limit, DiskLow or StorageUnavailable where the disk refuses."""
         self._left -= len(chunk)
         if self._left < 0:
             raise BodyTooLarge("the artifact is over the limit of this server")
-        if self._file is None:
-            self._file = open(self._path, "xb")  # noqa: SIM115 - closed by finish or abort
-        self._hash.update(chunk)
-        self.size += len(chunk)
-        self._file.write(chunk)
+        with _refusals():
+            if self._file is None:
+                self._file = open(self._path, "xb")  # noqa: SIM115 - closed by finish or abort
+            self._hash.update(chunk)
+            self.size += len(chunk)
+            self._file.write(chunk)
 
     def finish(self) -> str:
-        """Make it durable under its sha256, which is returned; DigestMismatch if another was wanted."""
-        self.write(b"")
-        assert self._file is not None
-        found = self._hash.hexdigest()
-        if self._wanted and found != self._wanted:
+        """Make it durable under its sha256, which is returned; DigestMismatch if another was wanted, DiskLow or StorageUnavailable as `write`."""
+        try:
+            self.write(b"")
+            found = self._hash.hexdigest()
+            if self._wanted and found != self._wanted:
+                raise DigestMismatch(f"the bytes have sha256 {found}, the path says {self._wanted}")
+            with _refusals():
+                self._settle(found)
+        except Exception:
             self.abort()
-            raise DigestMismatch(f"the bytes have sha256 {found}, the path says {self._wanted}")
+            raise
+        return found
+
+    def _settle(self, name: str) -> None:
+        assert self._file is not None
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        os.rename(self._path, self._folder / found)
+        os.rename(self._path, self._folder / name)
         descriptor = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        return found
 
     def abort(self) -> None:
         """Leave nothing behind."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):            # closing writes what was kept back, which a full disk refuses once more
+                self._file.close()
             self._path.unlink(missing_ok=True)
 
 
@@ -82,7 +96,11 @@ class Content:
         name = hashlib.sha256(data).hexdigest()
         if not (self.folder / name).exists():
             upload = self.upload(name, len(data))
-            upload.write(data)
+            try:
+                upload.write(data)
+            except Exception:
+                upload.abort()
+                raise
             upload.finish()
         else:
             os.utime(self.folder / name)
@@ -105,6 +123,17 @@ class Content:
         with open(self.folder / sha256, "rb") as file:
             file.seek(offset)
             return file.read(READ_BYTES)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """An error of the disk becomes a Fault: a client waits and tries again, and nobody takes it for a mistake of the server."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise DiskLow("the disk is full, the content was not stored", retry_after_s=30, hint="free some space") from error
+        raise StorageUnavailable(f"the disk refuses writes: {error.strerror}", retry_after_s=1) from error
 
 
 def sweep(disk: Disk, folder: Path, kept: set[str], most: int) -> int:

@@ -19,6 +19,7 @@ from state.clock import Clock, iso
 from state.disk import Disk
 from state.engine import Key, KeyUse, Recovered, Ticket, Unit
 from state.errors import DiskLow, Fault, SlowDown, StorageUnavailable
+from state.filer import Filer
 from state.finished import Finished, Row
 from state.journal import Journal
 from state.log import Log
@@ -40,7 +41,7 @@ EVICT_KEPT_MAX = 20_000        # and no more than so many of them
 AUDIT_LINES_MAX = 10_000
 CLOSE_S_MAX = 1.5              # for files and checkpoint at a clean stop, so that the process leaves within its grace
 IDLE_TICK_S = 0.5              # between ticks when nothing waits
-BUSY_TICK_S = 0.02             # while files or a seal wait
+BUSY_TICK_S = 0.005           # while files or a seal wait: a batch takes the writer about as long
 DISK_LOW_BYTES = 1 << 30       # nearly full: below 1 GB or 5%, whichever is less
 DISK_LOW_SHARE = 0.05
 
@@ -55,8 +56,10 @@ class Fatal(BaseException):
 class FileEngine:
     """Keeps a data folder. Everything but the commit itself is done by the writer or in slices."""
 
-    def __init__(self, disk: Disk, folder: Path, clock: Clock, log: Log, writer: Writer, keep: Keep | None = None) -> None:
+    def __init__(self, disk: Disk, folder: Path, clock: Clock, log: Log, writer: Writer, keep: Keep | None = None,
+                 filer: Filer | None = None) -> None:
         self._disk, self._folder, self._clock, self._log, self._writer = disk, folder, clock, log, writer
+        self._filer = filer or Filer(disk)
         self._journal = Journal(disk, folder / "journal")
         self.finished = Finished(disk, folder / "jobs" / "done")
         self.retention = Retention(disk, folder, self.finished, writer, keep or Keep(), clock, log)
@@ -73,7 +76,7 @@ class FileEngine:
     def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse], unsettled: Callable[[], bool]) -> None:
         """The store's tables, to read from while not `unsettled()`."""
         self._jobs, self._unsettled = jobs, unsettled
-        self._projection = Projection(self._disk, self._folder, self.finished, self._writer, jobs.get, workers.get, self._kept)
+        self._projection = Projection(self._disk, self._folder, self.finished, self._writer, self._filer, jobs.get, workers.get, self._kept)
         tables = Tables(jobs, workers, keys)
         self._checkpoints = Checkpoints(self._disk, self._folder, self._journal, self._projection, self._writer, tables, self._log)
 
@@ -88,7 +91,7 @@ class FileEngine:
         self._projection.adopt(found.live_files)
         now = self._clock.monotonic()
         for job_id in sorted(found.behind):
-            self._projection.changed(job_id, mark + 1, now)
+            self._projection.changed(job_id, found.jobs.get(job_id), mark + 1, now)
         for worker_id in sorted(found.workers_behind):
             self._projection.worker_changed(worker_id, mark + 1, now)
         for job_id, event in found.events:
@@ -116,8 +119,8 @@ class FileEngine:
             return self._failed(error)
         now = self._committed_at = self._clock.monotonic()
         for unit in units:
-            for job_id in unit.jobs:
-                self._projection.changed(job_id, unit.seq, now)
+            for job_id, job in unit.jobs.items():
+                self._projection.changed(job_id, job, unit.seq, now)
             for worker_id in unit.workers:
                 self._projection.worker_changed(worker_id, unit.seq, now)
             for job_id, event in unit.events:
@@ -293,6 +296,10 @@ class FileEngine:
     def close(self) -> None:
         """Write every file, a checkpoint and the seal, in bounded time; what is left over only makes the next start slower."""
         self._writer.close()
+        self._close_all()
+        self._filer.close()
+
+    def _close_all(self) -> None:
         if self._refused is None and not self._unsettled():
             try:
                 self._journal.rotate(small=True)

@@ -1,9 +1,10 @@
 """Finished jobs on disk: one file a job in the folder of the day on which it was created, an index row for each, and their retention.
 
-    data/jobs/done/2026-01-31/<id>.json      data/jobs/done/2026-01-31/index.jsonl     .../trimmed (bytes of the index whose files are gone)
+    data/jobs/done/2026-01-31/<id>.json      data/jobs/done/2026-01-31/index.jsonl     .../trimmed (bytes of it that are gone)
 
 Rows are appended as files are written, so the index is ordered by neither id nor end. A job that was retried, or written again after a restart,
-has several rows and the last one counts; a row that was torn by a failed append or a power cut is passed over, it was written again.
+has several rows and the last one counts. Each row ends with its checksum: one that was torn by a failed append or a power cut is passed over, it
+was written again.
 Everything here blocks: it runs on helper threads and the writer, never on the loop.
 """
 
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 from state.disk import Disk
 from state.errors import DocumentDamaged
 from state.ids import created_ms, day_of, first_id
-from state.records import Job, encode, job_from_document, unsealed
+from state.records import Job, encode, job_from_document, stamped, unsealed, unstamped
 
 BLOCK_BYTES = 256 * 1024          # of an index, read backwards
 TRIM_BYTES = 1 << 20              # of an index, looked at in one slice of retention: some 4,000 rows
@@ -54,13 +55,9 @@ class Trimmed(NamedTuple):
 
 
 def row_at(line: bytes) -> Row | None:
-    """The row of a line of an index, None if it is not a whole one."""
-    if not line.endswith(b"]"):
-        return None
-    try:
-        return Row(*json.loads(line))
-    except (ValueError, TypeError):
-        return None
+    """The row of a line of an index, None if it is not a whole one as it was written."""
+    body = unstamped(line)
+    return None if body is None else Row(*json.loads(body))
 
 
 def artifacts_in(job: Job) -> list[str]:
@@ -131,7 +128,7 @@ class Finished:
         newest_ms = self._newest_ms[day] = max(self._newest_ms.get(day, 0), created_ms(job.id), int(job.finished_at * 1000))
         row = Row(job.id, job.state, job.skill, job.version, job.task[:TASK_SHOWN_CHARACTERS], job.priority, job.created_at, job.finished_at,
                   len(data), job.definition, artifacts, [list(k) for k in job.keys], newest_ms)
-        return day, encode(row)
+        return day, stamped(encode(row))
 
     def page(self, before: str, limit: int, wanted: Callable[[Row], bool], skip: Callable[[str], bool]) -> tuple[list[Row], str | None]:
         """Up to `limit` rows with id < `before` (empty: all), greatest first, and the id to go on from (None: no more).
@@ -182,13 +179,20 @@ class Finished:
             if row is not None:
                 yield row
 
-    def keyed(self, day: str) -> Iterator[Row]:
-        """The rows of a day whose jobs have idempotency keys. Only those are parsed."""
-        if self._disk.exists(self.index(day)):
-            for line in self._disk.read(self.index(day)).split(b"\n"):
-                row = None if line.rpartition(b",")[0].endswith(b",[]") else row_at(line)
-                if row is not None:
-                    yield row
+    def keyed(self, day: str) -> Iterator[tuple[str, list[list[Any]]]]:
+        """(id, idempotency keys) of the jobs of a day that have some. Only their rows are parsed; for bad rows, documents are."""
+        lines = self._disk.read(self.index(day)).split(b"\n") if self._disk.exists(self.index(day)) else [b"no index"]
+        for line in lines:
+            row = None if line.rpartition(b",")[0].endswith(b",[]") else row_at(line)
+            if row is not None:
+                yield row.id, row.keys
+        if any(line and unstamped(line) is None for line in lines):
+            listed = {row.id for row in map(row_at, lines) if row is not None}
+            names = (name[:-5] for name in self.names(day) if name.startswith("j_") and name.endswith(".json"))
+            for job_id in (i for i in names if i not in listed):
+                document = unsealed(self._disk.read(self.path(job_id)))
+                if document is not None:
+                    yield job_id, document.get("keys", [])
 
     # -- retention --------------------------------------------------------------------------------------------------------------------
 
@@ -214,8 +218,8 @@ class Finished:
 
     def _trimmed(self, day: str) -> int:
         try:
-            return int(self._disk.read(self._folder / day / "trimmed"))
-        except (FileNotFoundError, ValueError):
+            return int(unstamped(self._disk.read(self._folder / day / "trimmed")) or 0)
+        except FileNotFoundError:
             return 0
 
     def trim(self, day: str, most: int, enough: float, ended_before: float, also: Callable[[str], Path], skip: Callable[[str], bool]) -> Trimmed:
@@ -246,7 +250,7 @@ class Finished:
         if start + taken >= end:
             self._remove_day(day, also, skip)
             return Trimmed(jobs, freed, True, 0.0)
-        self._disk.replace(self._folder / day / "trimmed", b"%d" % (start + taken))
+        self._disk.replace(self._folder / day / "trimmed", stamped(b"%d" % (start + taken)))
         return Trimmed(jobs, freed, False, next_at)
 
     def _remove_day(self, day: str, also: Callable[[str], Path], skip: Callable[[str], bool]) -> None:

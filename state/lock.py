@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from state.disk import Disk
 
 DATA_VERSION = 1
+FILER_S_MAX = 10.0             # a server that was killed may leave its filer at work for this long, with the lock
+LOOK_S = 0.01
 
 
 class Locked(Exception):
@@ -16,23 +19,36 @@ class Locked(Exception):
 
 
 class DataLock:
-    """Held from construction until `release` or the end of the process, however it ends."""
+    """Held from construction until `release` or the end of the process and its filer, however they end. `descriptor` is for the filer.
 
-    def __init__(self, folder: Path) -> None:
+    Without `checked`, VERSION may say anything.
+    """
+
+    def __init__(self, folder: Path, checked: bool = True) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(folder / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self.descriptor = os.open(folder / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise Locked(f"{folder} cannot be used for data: {error.strerror}") from error
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.read(self._descriptor, 32).decode("ascii", "replace").strip()
-            os.close(self._descriptor)
-            raise Locked(f"{folder} is in use by process {holder or 'unknown'}") from error
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
-        self._check_version(folder)
+        self._take(folder)
+        os.ftruncate(self.descriptor, 0)
+        os.pwrite(self.descriptor, b"%d\n" % os.getpid(), 0)
+        if checked:
+            self._check_version(folder)
+
+    def _take(self, folder: Path) -> None:
+        """Take the lock. The process that it names is asked to be alive, unless it has just left and what it started ends in a moment."""
+        until = time.monotonic() + FILER_S_MAX
+        while True:
+            try:
+                fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except OSError as error:
+                holder = os.pread(self.descriptor, 32, 0).decode("ascii", "replace").strip()
+                if _alive(holder) or time.monotonic() > until:
+                    self.release()
+                    raise Locked(f"{folder} is in use by process {holder or 'unknown'}") from error
+            time.sleep(LOOK_S)
 
     def _check_version(self, folder: Path) -> None:
         path = folder / "VERSION"
@@ -46,4 +62,15 @@ class DataLock:
 
     def release(self) -> None:
         """Let another process have the folder."""
-        os.close(self._descriptor)
+        os.close(self.descriptor)
+
+
+def _alive(pid: str) -> bool:
+    """True unless no such process is there. A holder that has not yet said who it is has just begun."""
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, PermissionError):
+        return True
+    return True

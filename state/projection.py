@@ -1,8 +1,9 @@
 """Projection: the job files, worker files, event files and index rows that follow the journal, a second behind at most.
 
 The loop marks what changed (`changed`), encodes a batch of documents in a small time budget (`hand_over`), and gives paths and bytes to the
-writer. A job that begins and ends between two passes writes its done file only. Nothing here is needed for durability: the
-journal has it all; a checkpoint makes what was written here durable before segments go.
+writer. The file of a job that has ended is written at once, that of one that goes on when it is half a second behind: most jobs end
+before that and never have a file in the live folder. Nothing here is needed for durability: the journal has it all; a checkpoint makes
+what was written here durable before segments go.
 
 A batch stays "in flight" until the writer reports; if any of it failed all of it is behind again, and writing it twice does no harm.
 """
@@ -10,18 +11,21 @@ A batch stays "in flight" until the writer reports; if any of it failed all of i
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
+from itertools import islice, takewhile
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from state.disk import Disk
+from state.filer import Filer, Files, Kept
 from state.finished import Finished
 from state.machine import JOB_ENDED
-from state.records import Job, Worker, encode, job_document, sealed, worker_document
+from state.records import Job, Worker, encode, job_document, sealed, stamped, worker_document
 from state.writer import Writer
 
-PASS_AFTER_S = 0.05        # a short job ends within this and writes one file instead of two
-PASS_DOCUMENTS_MAX = 400   # a batch: about 4 ms of encoding
+PASS_AFTER_S = 0.05        # gathers a batch; a folder that is written too often is what files cost most
+LIVE_AFTER_S = 0.5         # a job that ends within this writes one file instead of two; half of what a file may be behind
+PASS_DOCUMENTS_MAX = 200   # a batch: about 4 ms of encoding
 RETRY_S = 1.0              # after the disk refused a file
 EVENTS_KEPT_S = 5.0        # after they were written: longer than a reader takes from opening an event file to asking for what is pending
 
@@ -44,26 +48,25 @@ class Since(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What one pass hands to the writer. Done files are told apart by their job's id: the writer notes in `kept` what each did to the figures."""
+    """What one pass hands to the writer, and what it is about. Done files are counted: `kept` gets what each did to the figures."""
 
-    replace: list[tuple[str, bytes, str]]
-    append: list[tuple[str, bytes]]
-    remove: list[tuple[str, str]]
+    files: Files
     jobs: dict[str, Since]
     workers: dict[str, Since]
     events: dict[str, list[Event]]
-    kept: list[tuple[str, int, int]]      # (id, done files more or less, bytes more or less)
+    kept: list[Kept]
 
 
 class Projection:
     """Keeps files in step with records. `jobs` and `workers` look up the current record; `kept(id, files, bytes)` hears how the done files change."""
 
-    def __init__(self, disk: Disk, folder: Path, finished: Finished, writer: Writer, jobs: Callable[[str], Job | None],
+    def __init__(self, disk: Disk, folder: Path, finished: Finished, writer: Writer, filer: Filer, jobs: Callable[[str], Job | None],
                  workers: Callable[[str], Worker | None], kept: Callable[[str, int, int], None]) -> None:
-        self._disk, self._folder, self._finished, self._writer = disk, folder, finished, writer
+        self._disk, self._folder, self._finished, self._writer, self._filer = disk, folder, finished, writer, filer
         self._live, self._event_files = str(folder / "jobs" / "live"), str(folder / "events")      # paths are made for every change
         self._jobs, self._workers, self._kept = jobs, workers, kept
         self._dirty: dict[str, Since] = {}                 # by job id, oldest first
+        self._ended: dict[str, None] = {}                  # those of them whose job has ended, or has left memory
         self._dirty_workers: dict[str, Since] = {}
         self._events: dict[str, list[Event]] = {}          # of dirty jobs: a unit with an event always changes its job too
         self._flight: Batch | None = None
@@ -81,10 +84,14 @@ class Projection:
         for name in ("jobs/live", "jobs/done", "events", "workers"):
             self._disk.make_folder(self._folder / name)
 
-    def changed(self, job_id: str, seq: int, now: float) -> None:
+    def changed(self, job_id: str, job: Job | None, seq: int, now: float) -> None:
         """A job's record is newer than its file, since unit `seq`."""
         if job_id not in self._dirty:
             self._dirty[job_id] = Since(seq, now)
+        if _ended(job):
+            self._ended[job_id] = None
+        else:
+            self._ended.pop(job_id, None)
 
     def worker_changed(self, worker_id: str, seq: int, now: float) -> None:
         """A worker's record is newer than its file, since unit `seq`."""
@@ -110,7 +117,8 @@ class Projection:
 
     def _oldest(self) -> list[Since]:
         flight = (self._flight.jobs, self._flight.workers) if self._flight is not None else ()
-        return [next(iter(some.values())) for some in (*flight, self._dirty, self._dirty_workers) if some]
+        oldest = [min(some.values()) for some in flight if some]               # a batch takes what has ended before what is older
+        return oldest + [next(iter(some.values())) for some in (self._dirty, self._dirty_workers) if some]
 
     def behind(self, job_id: str) -> bool:
         """True if the job's file is not as its record is, or the writer has not said so yet."""
@@ -120,74 +128,70 @@ class Projection:
         """Every file is as the records are, and the writer has said so."""
         return self._flight is None and not (self._dirty or self._dirty_workers)
 
+    def ready(self, now: float) -> bool:
+        """True if there is a batch to hand over and nobody busy with the one before."""
+        if self._flight is not None or now < self._retry_at or not (self._dirty or self._dirty_workers):
+            return False
+        lag_s = self.lag_s(now)
+        return lag_s >= LIVE_AFTER_S or len(self._ended) >= PASS_DOCUMENTS_MAX or (lag_s >= PASS_AFTER_S and bool(self._ended or self._dirty_workers))
+
     def hand_over(self, now: float, at_once: bool = False) -> None:
         """Give the writer the next batch, if it is free and a change is old enough."""
         if now - self._turned_at > EVENTS_KEPT_S:
             self._older_events, self._written_events, self._turned_at = self._written_events, {}, now
-        if self._flight is not None or now < self._retry_at or not (self._dirty or self._dirty_workers):
-            return
-        if not at_once and len(self._dirty) < PASS_DOCUMENTS_MAX and self.lag_s(now) < PASS_AFTER_S:
-            return
-        batch = self._flight = self._batch()
-        self._writer.hand(lambda: self._write(batch), lambda error: self._written(batch, error, now))
+        if self.ready(now) or (at_once and self.ready(inf)):
+            batch = self._flight = self._batch(inf if at_once else now)
+            self._writer.hand(lambda: self._filer.write(batch.files, batch.kept), lambda error: self._written(batch, error, now))
 
-    def _batch(self) -> Batch:
-        batch = Batch([], [], [], {}, {}, {}, [])
+    def _batch(self, now: float) -> Batch:
+        files = Files([], [], [])
+        batch = Batch(files, {}, {}, {}, [])
         rows: dict[str, list[bytes]] = {}
-        for job_id in list(islice(self._dirty, PASS_DOCUMENTS_MAX)):
+        for job_id in self._due(now):
             batch.jobs[job_id] = self._dirty.pop(job_id)
+            self._ended.pop(job_id, None)
             if job_id in self._events:
                 events = batch.events[job_id] = self._events.pop(job_id)
-                batch.append.append((f"{self._event_files}/{job_id}.jsonl", _lines([encode(event) for event in events])))
+                files.append.append((f"{self._event_files}/{job_id}.jsonl", _lines([stamped(encode(event)) for event in events])))
             job = self._jobs(job_id)
             if job is not None:
-                self._add_job(batch, job, rows)
-        batch.append.extend((str(self._finished.index(day)), _lines(some)) for day, some in rows.items())
+                self._add_job(files, job, rows)
+        files.append.extend((str(self._finished.index(day)), _lines(some)) for day, some in rows.items())
         for worker_id in list(islice(self._dirty_workers, PASS_DOCUMENTS_MAX)):
             batch.workers[worker_id] = self._dirty_workers.pop(worker_id)
             path = str(self._folder / "workers" / f"{worker_id}.json")
             worker = self._workers(worker_id)
             if worker is None:
-                batch.remove.append((path, ""))
+                files.remove.append((path, ""))
             else:
-                batch.replace.append((path, sealed(worker_document(worker)), ""))
+                files.replace.append((path, sealed(worker_document(worker)), ""))
         if self._unremoved:
-            written = {path for path, _, _ in batch.replace}   # of those that had failed all are in this batch again
-            batch.remove.extend(item for item in self._unremoved if item[0] not in written)
+            written = {path for path, _, _ in files.replace}   # of those that had failed all are in this batch again
+            files.remove.extend(item for item in self._unremoved if item[0] not in written)
             self._unremoved = []
         return batch
 
-    def _add_job(self, batch: Batch, job: Job, rows: dict[str, list[bytes]]) -> None:
+    def _due(self, now: float) -> list[str]:
+        """Jobs for a batch: what is longest behind while it is too long, then what has ended."""
+        due = list(takewhile(lambda job_id: now - self._dirty[job_id].at >= LIVE_AFTER_S, islice(self._dirty, PASS_DOCUMENTS_MAX)))
+        due.extend(islice((job_id for job_id in self._ended if now - self._dirty[job_id].at < LIVE_AFTER_S), PASS_DOCUMENTS_MAX - len(due)))
+        return due
+
+    def _add_job(self, files: Files, job: Job, rows: dict[str, list[bytes]]) -> None:
         data = sealed(job_document(job))
         live = f"{self._live}/{job.id}.json"
         if job.state in JOB_ENDED:
             day, row = self._finished.row(job, data)
-            batch.replace.append((self._finished.path(job.id), data, job.id))
+            files.replace.append((self._finished.path(job.id), data, job.id))
             rows.setdefault(day, []).append(row)
             if job.id in self._live_files:
-                batch.remove.append((live, ""))
+                files.remove.append((live, ""))
                 self._live_files.discard(job.id)
         else:
             if job.id not in self._live_files and any(m.of == "job" and m.from_state in JOB_ENDED for m in job.history):
-                batch.remove.append((self._finished.path(job.id), job.id))        # it was failed and is retried
-            batch.replace.append((live, data, ""))
+                files.remove.append((self._finished.path(job.id), job.id))        # it was failed and is retried
+            files.replace.append((live, data, ""))
             self._live_files.add(job.id)
-
-    def _write(self, batch: Batch) -> None:
-        for folder in {path.rpartition("/")[0] for path, _ in batch.append}:
-            self._disk.make_folder(folder)
-        for path, data, job_id in batch.replace:
-            before = self._disk.size(path) if job_id else 0
-            self._disk.replace(path, data)
-            if job_id:
-                batch.kept.append((job_id, 0 if before else 1, len(data) - before))
-        for path, data in batch.append:
-            self._disk.append(path, data)
-        for path, job_id in batch.remove:
-            before = self._disk.size(path) if job_id else 0
-            self._disk.remove(path)
-            if before:
-                batch.kept.append((job_id, -1, -before))
 
     def _written(self, batch: Batch, error: Exception | None, now: float) -> None:
         self._flight = None
@@ -198,19 +202,24 @@ class Projection:
                 self._written_events.setdefault(job_id, []).extend(events)
             return
         self.failures += 1
-        self._unremoved = batch.remove
+        self._unremoved = batch.files.remove
         self._retry_at = now + RETRY_S
         self._dirty = _earlier(batch.jobs, self._dirty)
+        self._ended.update(dict.fromkeys(job_id for job_id in batch.jobs if _ended(self._jobs(job_id))))
         self._dirty_workers = _earlier(batch.workers, self._dirty_workers)
         for job_id, events in batch.events.items():
             self._events[job_id] = events + self._events.get(job_id, [])
+
+
+def _ended(job: Job | None) -> bool:
+    return job is None or job.state in JOB_ENDED
 
 
 def _earlier(first: dict[str, Since], then: dict[str, Since]) -> dict[str, Since]:
     """Both, oldest first, with the older moment of each."""
     for name, since in then.items():
         first.setdefault(name, since)
-    return first
+    return dict(sorted(first.items(), key=lambda item: item[1].seq))       # what had ended was taken before older changes
 
 
 def _lines(rows: list[bytes]) -> bytes:

@@ -131,6 +131,17 @@ def unsealed(line: bytes) -> dict[str, Any] | None:
     return document
 
 
+def stamped(line: bytes) -> bytes:
+    """A line of an index or of events, followed by its checksum."""
+    return b"%b %08x" % (line, crc32(line))
+
+
+def unstamped(line: bytes) -> bytes | None:
+    """What was stamped, or None if any byte of it is not as written."""
+    body = line[:-9]
+    return body if line[-9:] == b" %08x" % crc32(body) else None
+
+
 def step_document(step: Step) -> dict[str, Any]:
     """Members that differ from a fresh step, times as RFC 3339."""
     return {name: iso(value) if time else value for (name, default, time), value in zip(_STEP_PLAN, step, strict=True) if value != default}

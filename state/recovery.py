@@ -94,9 +94,9 @@ def _read_documents(disk: Disk, folder: Path, finished: Finished, mark: int, fou
             else:
                 found.workers[document["id"]] = worker_from_document(document)
     for day in finished.days():
-        for row in finished.keyed(day):
-            for scope, key, digest, at, status in row.keys:
-                found.keys[scope, key] = (row.id, digest, at, status)
+        for job_id, keys in finished.keyed(day):
+            for scope, key, digest, at, status in keys:
+                found.keys[scope, key] = (job_id, digest, at, status)
 
 
 def _unusable(document: dict[str, Any] | None, mark: int) -> str:

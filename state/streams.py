@@ -13,7 +13,7 @@ from typing import Any
 from state.clock import iso
 from state.disk import Disk
 from state.projection import Event
-from state.records import Job, Moved
+from state.records import Job, Moved, unstamped
 
 
 def read_events(disk: Disk, path: Path) -> list[Event]:
@@ -27,10 +27,8 @@ def read_events(disk: Disk, path: Path) -> list[Event]:
 
 
 def _event_at(line: bytes) -> Event | None:
-    try:
-        return Event(*json.loads(line)) if line.endswith(b"]") else None
-    except (ValueError, TypeError):
-        return None
+    body = unstamped(line)
+    return None if body is None else Event(*json.loads(body))
 
 
 def event_document(event: Event) -> dict[str, Any]:

@@ -188,7 +188,7 @@ def test_rows_name_keys_and_artifacts_and_only_rows_with_keys_are_looked_at_for_
     job = job._replace(state="done", output=output, steps=(job.steps[0]._replace(phases={"p": {"$artifact": "sha256:" + "c" * 64}}),))
     done.write(job)
     day = day_of(plain)
-    same([row.id for row in done.finished.keyed(day)], [job.id])
+    same([job_id for job_id, keys in done.finished.keyed(day)], [job.id])
     same([row.artifacts for row in done.finished.rows(day)], [[], ["a" * 64, "b" * 64, "c" * 64]])
     same(artifacts_in(a_job("x", input={"$artifact": 7})), [])
 

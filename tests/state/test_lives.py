@@ -46,11 +46,11 @@ def a_life(seed: int, power: Callable[[FaultyDisk, random.Random], None], turns:
             for path in place.folder.glob("checkpoint-*.jsonl"):
                 path.unlink()
         place.disk = FaultyDisk()
-        life.promised = _also(life, place)
+        life.promised = also(life, place)
         life.check()
 
 
-def _also(life: Life, place: FilePlace) -> Any:
+def also(life: Life, place: FilePlace) -> Any:
     """What was written and not acknowledged, because the process died in its commit, may be there too: whole units of it."""
     store = place.open()
     if store.seq > life.promised[3]:

@@ -77,7 +77,7 @@ def test_files_that_the_disk_refused_are_written_again_all_of_them_and_none_too_
             store.event(gone, "log", "s0", "b")
         commit(store)
         disk_of(place).refuse(at, error=broken, times=2)
-        place.clock.go(0.1)
+        place.clock.go(0.6)
         place.engine._projection.hand_over(place.clock.monotonic())
         untouched = disk_of(place)._times == 2
         disk_of(place).heal()

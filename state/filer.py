@@ -1,0 +1,142 @@
+"""The filer: puts batches of files in place. A large batch is done by a child process: hundreds of files are thousands of system calls, and each
+of them, made on a thread, takes the interpreter from the loop for a moment.
+
+The child holds the lock of the data folder with us, so that nobody reads the folder while it still writes after a kill of the server. It ends
+when its input does. It only writes what it is given: what a file says is decided on the loop.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from state.disk import Disk
+
+ROOT = Path(__file__).resolve().parent.parent
+CHILD_FILES_MIN = 32          # a smaller batch takes less time here than the way to the child and back
+LENGTH_BYTES = 8              # of a message, before it; big end first
+
+
+class Files(NamedTuple):
+    """A batch. Files that are counted name their job: what happened to them goes to `Kept`."""
+
+    replace: list[tuple[str, bytes, str]]         # path, content, job id or ""
+    append: list[tuple[str, bytes]]
+    remove: list[tuple[str, str]]                 # path, job id or ""
+
+
+Kept = tuple[str, int, int]                       # job id, files more or less, bytes more or less
+
+
+def write_files(disk: Disk, files: Files, kept: list[Kept]) -> None:
+    """Put a batch in place; `kept` gets what was done so far, also where this raises OSError."""
+    for folder in {path.rpartition("/")[0] for path, _ in files.append}:
+        disk.make_folder(folder)
+    for path, data, job_id in files.replace:
+        before = disk.size(path) if job_id else 0
+        disk.replace(path, data)
+        if job_id:
+            kept.append((job_id, 0 if before else 1, len(data) - before))
+    for path, data in files.append:
+        disk.append(path, data)
+    for path, job_id in files.remove:
+        before = disk.size(path) if job_id else 0
+        disk.remove(path)
+        if before:
+            kept.append((job_id, -1, -before))
+
+
+class Filer:
+    """Does batches here, on whatever disk it is given."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    def write(self, files: Files, kept: list[Kept]) -> None:
+        """`write_files` (blocking)."""
+        write_files(self._disk, files, kept)
+
+    def close(self) -> None:
+        """Nothing is ever pending."""
+
+
+class ProcessFiler(Filer):
+    """Does large batches in a child process, started when the first one comes. `lock` is the descriptor of the folder's lock."""
+
+    def __init__(self, disk: Disk, lock: int) -> None:
+        super().__init__(disk)
+        self._lock = lock
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def write(self, files: Files, kept: list[Kept]) -> None:
+        """As the base class. A child that has died is OSError: the batch is written again, by the next one."""
+        if len(files.replace) < CHILD_FILES_MIN:
+            super().write(files, kept)
+            return
+        child = self._child = self._child or self._start()
+        assert child.stdin is not None and child.stdout is not None
+        try:
+            _send(child.stdin, tuple(files))
+            done, error = _receive(child.stdout)
+        except (OSError, EOFError) as gone:
+            self.close()
+            raise OSError("the process that writes files has ended") from gone
+        kept.extend(done)
+        if error is not None:
+            raise OSError(*error)
+
+    def close(self) -> None:
+        """End the child, if there is one, when it has done what it was given."""
+        child, self._child = self._child, None
+        if child is not None and child.stdin is not None and child.stdout is not None:
+            child.stdout.close()
+            try:
+                child.stdin.close()
+            except BrokenPipeError:
+                pass                             # it has ended already
+            child.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        """In a session of its own: Ctrl-C in a terminal is for the server, which ends it when all is written."""
+        return subprocess.Popen([sys.executable, "-P", "-S", "-m", "state.filer"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                env={**os.environ, "PYTHONPATH": str(ROOT)}, pass_fds=(self._lock,), start_new_session=True)
+
+
+def _send(pipe: BinaryIO, value: Any) -> None:
+    data = marshal.dumps(value)
+    pipe.write(len(data).to_bytes(LENGTH_BYTES, "big") + data)
+    pipe.flush()
+
+
+def _receive(pipe: BinaryIO) -> Any:
+    """The next message; EOFError when there is none, or only a part of one."""
+    length = int.from_bytes(pipe.read(LENGTH_BYTES), "big")
+    data = pipe.read(length)
+    if not length or len(data) != length:
+        raise EOFError
+    return marshal.loads(data)
+
+
+def main() -> None:
+    """The child: batches from stdin, what became of them to stdout, until stdin ends."""
+    disk = Disk()
+    while True:
+        kept: list[Kept] = []
+        error: tuple[int | None, str | None] | None = None
+        try:
+            files = Files(*_receive(sys.stdin.buffer))
+        except EOFError:
+            return
+        try:
+            write_files(disk, files, kept)
+        except OSError as refused:
+            error = (refused.errno, refused.strerror)
+        _send(sys.stdout.buffer, (kept, error))
+
+
+if __name__ == "__main__":
+    main()
