@@ -67,6 +67,8 @@ class Leases:
 
     def job_changed(self, old: Job | None, new: Job | None) -> None:
         """The store swapped a record."""
+        if old is not None and new is not None and old.steps is new.steps:
+            return
         before, after = (old.steps if old else ()), (new.steps if new else ())
         for index in range(max(len(before), len(after))):
             a = before[index] if index < len(before) else None

@@ -7,12 +7,12 @@ written with curl may leave out all that has a default here. Nothing on this pag
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from state.compact import encoder
 from state.errors import Fault, InvalidMessage, InvalidQuery
 from state.limits import BATCH_ITEMS_MAX, PARK_S_MAX, PREFETCH_MAX
 
@@ -24,6 +24,8 @@ LABEL_CHARACTERS_MAX = 128
 HELD_MAX = 2 * MAX_GRANTS_MAX         # leases that run, wait or are not yet delivered
 EVENTS_MAX = 2_000                    # of one result message; a worker cuts its events long before
 MESSAGE_CHARACTERS_MAX = 4_000        # of an error; the last 4 kB of stderr explain a failure
+
+_sorted = encoder(ascii_only=True, sort_keys=True)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 BOOT = re.compile(r"(\d{1,15})-([A-Za-z0-9]{1,64})")
@@ -314,8 +316,7 @@ def _boot_order(boot: str) -> tuple[int, str]:
 
 def result_digest(status: str, output: Any, error: Any) -> str:
     """sha256 (hex) of what settles an attempt: status, output, error. Events are not part of it: they may be sent in other pieces."""
-    text = json.dumps([status, output, error], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_sorted([status, output, error]).encode()).hexdigest()
 
 
 def worth_retrying(status: int) -> bool:

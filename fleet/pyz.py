@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 MODULES = {
-    "state": ("__init__", "clock", "errors", "limits", "log"),
+    "state": ("__init__", "clock", "compact", "errors", "limits", "log"),
     "skills": ("__init__", "bundle"),
     "fleet": ("__init__", "__main__", "agent", "attempt", "book", "bundles", "client", "delivery", "errands", "fetch", "intake", "keeper", "pool",
               "protocol", "runner", "runner_child", "spawner", "step", "talk", "values"),

@@ -11,6 +11,7 @@ import random
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from fleet.leases import LeaseClock, Leases
 from fleet.registry import Registry
@@ -37,6 +38,7 @@ from state.disk import Disk
 from state.filer import ProcessFiler
 from state.files import FileEngine
 from state.ids import Ids
+from state.lock import in_place
 from state.log import Log
 from state.machine import JOB_ENDED
 from state.records import Job, Step
@@ -49,6 +51,7 @@ TICK_AFTER_S = 0.005           # after a commit the state has housekeeping to do
 SECOND_S = 1.0
 EMBEDDED_TICK_S = 0.25
 LEAVE_TICK_S = 0.05
+OVERDUE_S = 0.02               # until what is due and could not be done, because the disk refuses, is tried again: not in every turn
 PING_S = 15.0
 SWEEP_S = 60.0
 
@@ -172,7 +175,8 @@ class House:
         self._arm("tick", self._tick_at, self._tick)
         due = self.due.next_at()
         if due is not None:
-            self._arm("due", now + max(0.0, due - self.clock.wall()), self.duties.moments)
+            wait_s = due - self.clock.wall()
+            self._arm("due", now + (wait_s if wait_s > 0 else OVERDUE_S), self.duties.moments)
         lease_s = self.leases.next_s()
         if lease_s is not None:
             self._arm("leases", now + lease_s, self.duties.ended_leases)
@@ -226,7 +230,8 @@ def build(settings: Settings, config_folder: ConfigFolder, engine: Engine, embed
     disk = Disk()
     source = random.Random()          # seeded by the system once; asking it for each id gives up the interpreter's lock each time
     writer = ThreadWriter(engine.post)
-    files = FileEngine(disk, settings.data, clock, log, writer, keep_of(config_folder.current), ProcessFiler(disk, lock))
+    files = FileEngine(disk, settings.data, clock, log, writer, keep_of(config_folder.current), ProcessFiler(disk, lock),
+                       partial(in_place, settings.data, lock))
     store = Store(files, clock, Ids(clock, source.getrandbits), log)
     library = Library(settings.skills, clock, log)
     definitions = Definitions(disk, settings.data)

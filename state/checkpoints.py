@@ -19,7 +19,7 @@ from state.journal import Damage, Journal, framed, line_at, previous_crc
 from state.log import Log
 from state.machine import JOB_ENDED
 from state.projection import Projection
-from state.records import Job, Worker, encode, sealed, unsealed
+from state.records import Job, Worker, encode, job_image, sealed, unsealed
 from state.writer import Writer
 
 CHECKPOINT_BYTES = 64 << 20    # of journal since the last checkpoint; replaying so much takes about two seconds
@@ -80,7 +80,12 @@ def read_mark(disk: Disk, folder: Path) -> int:
 
 def write_mark(disk: Disk, folder: Path, seq: int) -> None:
     """Say durably that everything up to `seq` is in the checkpoint and the documents."""
-    disk.replace(folder / "checkpoint.json", sealed({"v": 1, "seq": seq}), durable=True)
+    disk.replace(folder / "checkpoint.json", mark_bytes(seq), durable=True)
+
+
+def mark_bytes(seq: int) -> bytes:
+    """checkpoint.json as it is written."""
+    return sealed({"v": 1, "seq": seq})
 
 
 def read(disk: Disk, folder: Path, seq: int) -> list[Any] | None:
@@ -168,7 +173,7 @@ class Checkpoints:
         if self._rest:
             ids, self._rest = self._rest[:SLICE_RECORDS], self._rest[SLICE_RECORDS:]
             jobs = (self._tables.jobs.get(job_id) for job_id in ids)
-            self._append(self._file.lines(["job", job] for job in jobs if job is not None and job.state not in JOB_ENDED))
+            self._append(self._file.lines(["job", job_image(job)] for job in jobs if job is not None and job.state not in JOB_ENDED))
             return True
         if not self._projection.reached(self.cut):
             self._projection.hand_over(now, at_once=True)

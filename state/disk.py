@@ -7,6 +7,7 @@ rest on: a reader sees the old bytes or the new bytes, never a mixture.
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import math
 import os
@@ -39,8 +40,10 @@ class Segment:
             raise OSError(28, "short write to the journal")
 
     def sync(self) -> None:
-        """What was written is on the medium."""
+        """What was written is on the medium, in a file that has a name: a start must find it."""
         sync_file(self._descriptor)
+        if os.fstat(self._descriptor).st_nlink == 0:
+            raise OSError(errno.ENOENT, "the journal was removed")
 
     def cut(self, size: int) -> None:
         """End the file at `size` bytes, durably."""

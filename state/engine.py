@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from state.errors import Fault
 from state.finished import Row
 from state.projection import Event
-from state.records import Job, Worker
+from state.records import Job, JobDelta, Worker
 
 Key = tuple[str, str]                           # scope and idempotency key
 KeyUse = tuple[str, str, float, int]            # job id, sha256 of the body, wall time, HTTP status of the first answer
@@ -31,13 +31,14 @@ class Recovered(NamedTuple):
 class Unit:
     """All changes of one request, duty or message: they reach the disk together or not at all."""
 
-    __slots__ = ("at", "before_jobs", "before_workers", "changes", "encoded", "events", "jobs", "seq", "workers")
+    __slots__ = ("at", "before_jobs", "before_workers", "changes", "deltas", "encoded", "events", "jobs", "seq", "workers")
 
     def __init__(self, seq: int, at: float) -> None:
         self.seq = seq
         self.at = at
         self.before_jobs: dict[str, Job | None] = {}
         self.before_workers: dict[str, Worker | None] = {}
+        self.deltas: dict[str, JobDelta] = {}              # of jobs that were there before
         self.events: list[tuple[str, Event]] = []
         self.changes: list[Any] = []                       # as journaled: ["job", raw], ["job+", id, delta], ["worker", raw], ["event", id, raw], ...
         self.encoded = b""                                 # the changes as JSON: what cannot be encoded fails its own unit, not the turn

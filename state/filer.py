@@ -1,5 +1,5 @@
-"""The filer: puts batches of files in place. A large batch is done by a child process: hundreds of files are thousands of system calls, and each
-of them, made on a thread, takes the interpreter from the loop for a moment.
+"""The filer: puts batches of files in place. A large batch is done by a child process: to encode hundreds of documents, and to make thousands of
+system calls on a thread, would take the interpreter from the loop for milliseconds a turn.
 
 The child holds the lock of the data folder with us, so that nobody reads the folder while it still writes after a kill of the server. It ends
 when its input does. It only writes what it is given: what a file says is decided on the loop.
@@ -12,9 +12,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from state.disk import Disk
+from state.finished import row_line
+from state.records import job_document, job_from_raw, sealed
 
 ROOT = Path(__file__).resolve().parent.parent
 CHILD_FILES_MIN = 32          # a smaller batch takes less time here than the way to the child and back
@@ -22,9 +24,10 @@ LENGTH_BYTES = 8              # of a message, before it; big end first
 
 
 class Files(NamedTuple):
-    """A batch. Files that are counted name their job: what happened to them goes to `Kept`."""
+    """A batch. Done files are counted: what happened to them goes to `Kept`."""
 
-    replace: list[tuple[str, bytes, str]]         # path, content, job id or ""
+    jobs: list[tuple[str, str, int, tuple[Any, ...]]]     # path, path of the index or "" for a job that goes on, newest_ms of the row, the raw job
+    replace: list[tuple[str, bytes]]
     append: list[tuple[str, bytes]]
     remove: list[tuple[str, str]]                 # path, job id or ""
 
@@ -34,20 +37,31 @@ Kept = tuple[str, int, int]                       # job id, files more or less, 
 
 def write_files(disk: Disk, files: Files, kept: list[Kept]) -> None:
     """Put a batch in place; `kept` gets what was done so far, also where this raises OSError."""
-    for folder in {path.rpartition("/")[0] for path, _ in files.append}:
+    for folder in {path.rpartition("/")[0] for path in (*(path for path, *_ in files.jobs), *(path for path, _ in files.append))}:
         disk.make_folder(folder)
-    for path, data, job_id in files.replace:
-        before = disk.size(path) if job_id else 0
+    rows: dict[str, list[bytes]] = {}
+    for path, index, newest_ms, raw in files.jobs:
+        job = job_from_raw(raw)
+        data = sealed(job_document(job))
+        before = disk.size(path) if index else 0
         disk.replace(path, data)
-        if job_id:
-            kept.append((job_id, 0 if before else 1, len(data) - before))
-    for path, data in files.append:
+        if index:
+            rows.setdefault(index, []).append(row_line(job, data, newest_ms))
+            kept.append((job.id, 0 if before else 1, len(data) - before))
+    for path, data in files.replace:
+        disk.replace(path, data)
+    for path, data in (*files.append, *((index, appended(lines)) for index, lines in rows.items())):
         disk.append(path, data)
     for path, job_id in files.remove:
         before = disk.size(path) if job_id else 0
         disk.remove(path)
         if before:
             kept.append((job_id, -1, -before))
+
+
+def appended(lines: list[bytes]) -> bytes:
+    """Lines to append. A line end goes before them too, so that what a failed append or a power cut left there cannot spoil the first."""
+    return b"\n" + b"\n".join(lines) + b"\n"
 
 
 class Filer:
@@ -74,7 +88,7 @@ class ProcessFiler(Filer):
 
     def write(self, files: Files, kept: list[Kept]) -> None:
         """As the base class. A child that has died is OSError: the batch is written again, by the next one."""
-        if len(files.replace) < CHILD_FILES_MIN:
+        if len(files.jobs) < CHILD_FILES_MIN:
             super().write(files, kept)
             return
         child = self._child = self._child or self._start()
@@ -106,13 +120,13 @@ class ProcessFiler(Filer):
                                 env={**os.environ, "PYTHONPATH": str(ROOT)}, pass_fds=(self._lock,), start_new_session=True)
 
 
-def _send(pipe: BinaryIO, value: Any) -> None:
+def _send(pipe: IO[bytes], value: Any) -> None:
     data = marshal.dumps(value)
     pipe.write(len(data).to_bytes(LENGTH_BYTES, "big") + data)
     pipe.flush()
 
 
-def _receive(pipe: BinaryIO) -> Any:
+def _receive(pipe: IO[bytes]) -> Any:
     """The next message; EOFError when there is none, or only a part of one."""
     length = int.from_bytes(pipe.read(LENGTH_BYTES), "big")
     data = pipe.read(length)

@@ -10,6 +10,7 @@ until a probe write succeeds; if the cut itself fails nobody knows what is on th
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import ENOENT
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ IDLE_TICK_S = 0.5              # between ticks when nothing waits
 BUSY_TICK_S = 0.005           # while files or a seal wait: a batch takes the writer about as long
 DISK_LOW_BYTES = 1 << 30       # nearly full: below 1 GB or 5%, whichever is less
 DISK_LOW_SHARE = 0.05
+AWAY = "the data folder was removed, moved or replaced while it was in use; put it back as it was, or stop, restore it and start"
 
 
 class Fatal(BaseException):
@@ -57,9 +59,11 @@ class FileEngine:
     """Keeps a data folder. Everything but the commit itself is done by the writer or in slices."""
 
     def __init__(self, disk: Disk, folder: Path, clock: Clock, log: Log, writer: Writer, keep: Keep | None = None,
-                 filer: Filer | None = None) -> None:
+                 filer: Filer | None = None, in_place: Callable[[], bool] = lambda: True) -> None:
         self._disk, self._folder, self._clock, self._log, self._writer = disk, folder, clock, log, writer
         self._filer = filer or Filer(disk)
+        self._in_place = in_place
+        self._away = False                     # the folder is not at its path any more: nothing there is ours to touch
         self._journal = Journal(disk, folder / "journal")
         self.finished = Finished(disk, folder / "jobs" / "done")
         self.retention = Retention(disk, folder, self.finished, writer, keep or Keep(), clock, log)
@@ -129,7 +133,8 @@ class FileEngine:
 
     def _failed(self, error: OSError) -> Ticket:
         self._log.error("commit_failed", error=str(error))
-        self._refused = str(error)
+        self._away = not self._in_place()
+        self._refused = AWAY if self._away else str(error)
         self._probe_at = self._clock.monotonic() + PROBE_EVERY_S
         try:
             self._journal.cut()
@@ -142,6 +147,10 @@ class FileEngine:
         return StorageUnavailable(f"the disk refuses writes: {self._refused}", retry_after_s=1)
 
     def _probe(self) -> None:
+        self._away = not self._in_place()
+        if self._away:
+            self._refused = AWAY
+            return
         try:
             self._journal.begin_after_failure()
         except OSError as error:
@@ -168,6 +177,8 @@ class FileEngine:
                 self._journal.seal()
             except OSError as error:
                 self._failed(error)
+        if self._away:
+            return IDLE_TICK_S
         self._projection.hand_over(now)
         self._ask_room(now)
         self._prepare(now)
@@ -207,6 +218,9 @@ class FileEngine:
         if now - self._room_asked_at < ROOM_EVERY_S:
             return
         self._room_asked_at = now
+        if self._refused is None and not self._in_place():
+            self._failed(OSError(ENOENT, "the data folder is not there"))
+            return
 
         def ask() -> None:
             self._room = self._disk.room(self._folder)
@@ -261,10 +275,12 @@ class FileEngine:
 
     def read_finished(self, job_id: str) -> Job | None:
         """From its day's folder (blocking)."""
+        self._check_place()
         return self.finished.read(job_id)
 
     def page_finished(self, before: str, limit: int, wanted: Callable[[Row], bool], skip: Callable[[str], bool]) -> tuple[list[Row], str | None]:
         """From the index files (blocking)."""
+        self._check_place()
         return self.finished.page(before, limit, wanted, skip)
 
     def pending_events(self, job_id: str) -> list[Event]:
@@ -273,7 +289,13 @@ class FileEngine:
 
     def read_events(self, job_id: str) -> list[Event]:
         """From the job's event file (blocking)."""
+        self._check_place()
         return read_events(self._disk, self._folder / "events" / f"{job_id}.jsonl")
+
+    def _check_place(self) -> None:
+        """What is not there must not look as if it had never been."""
+        if self._away:
+            raise self._unavailable()
 
     def audit(self, line: dict[str, Any]) -> None:
         """One line in audit.jsonl, the first 10,000 of them."""

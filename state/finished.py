@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from state.disk import Disk
 from state.errors import DocumentDamaged
-from state.ids import created_ms, day_of, first_id
+from state.ids import created_ms, day_at, day_of, first_id
 from state.records import Job, encode, job_from_document, stamped, unsealed, unstamped
 
 BLOCK_BYTES = 256 * 1024          # of an index, read backwards
@@ -58,6 +58,14 @@ def row_at(line: bytes) -> Row | None:
     """The row of a line of an index, None if it is not a whole one as it was written."""
     body = unstamped(line)
     return None if body is None else Row(*json.loads(body))
+
+
+def row_line(job: Job, data: bytes, newest_ms: int) -> bytes:
+    """The row of an ended job whose file holds `data`, as a line of an index."""
+    artifacts = artifacts_in(job) if b'"$artifact"' in data else []
+    row = Row(job.id, job.state, job.skill, job.version, job.task[:TASK_SHOWN_CHARACTERS], job.priority, job.created_at, job.finished_at,
+              len(data), job.definition, artifacts, [list(k) for k in job.keys], newest_ms)
+    return stamped(encode(row))
 
 
 def artifacts_in(job: Job) -> list[str]:
@@ -123,12 +131,15 @@ class Finished:
 
     def row(self, job: Job, data: bytes) -> tuple[str, bytes]:
         """(day, the next row of its index) for an ended job whose file holds `data`."""
-        day = day_of(job.id)
-        artifacts = artifacts_in(job) if b'"$artifact"' in data else []
-        newest_ms = self._newest_ms[day] = max(self._newest_ms.get(day, 0), created_ms(job.id), int(job.finished_at * 1000))
-        row = Row(job.id, job.state, job.skill, job.version, job.task[:TASK_SHOWN_CHARACTERS], job.priority, job.created_at, job.finished_at,
-                  len(data), job.definition, artifacts, [list(k) for k in job.keys], newest_ms)
-        return day, stamped(encode(row))
+        _, _, newest_ms = self.place(job)
+        return day_of(job.id), row_line(job, data, newest_ms)
+
+    def place(self, job: Job) -> tuple[str, str, int]:
+        """(path of its file, path of the index, `newest_ms` of its row) for a job that has ended; its row is the next."""
+        created = created_ms(job.id)
+        day = day_at(created)
+        newest_ms = self._newest_ms[day] = max(self._newest_ms.get(day, 0), created, int(job.finished_at * 1000))
+        return f"{self._place}/{day}/{job.id}.json", f"{self._place}/{day}/index.jsonl", newest_ms
 
     def page(self, before: str, limit: int, wanted: Callable[[Row], bool], skip: Callable[[str], bool]) -> tuple[list[Row], str | None]:
         """Up to `limit` rows with id < `before` (empty: all), greatest first, and the id to go on from (None: no more).

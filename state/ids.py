@@ -66,7 +66,12 @@ def created_ms(job_id: str) -> int:
 
 def day_of(job_id: str) -> str:
     """UTC day of creation as `2026-01-31`, the folder of a finished job."""
-    return _day(min(created_ms(job_id), LAST_MS) // DAY_MS)
+    return day_at(created_ms(job_id))
+
+
+def day_at(ms: int) -> str:
+    """UTC day of a moment."""
+    return _day(min(ms, LAST_MS) // DAY_MS)
 
 
 @lru_cache(maxsize=64)

@@ -213,7 +213,9 @@ class Journal:
             lines.append(line)
         data = b"".join(lines)
         if self._segment is None or self._offset + len(data) > self._segment.size:
-            self._begin(max(SEGMENT_BYTES, len(data) + HEADER_BYTES * 4))
+            spare = self._disk.size(self._folder / "spare")
+            size = SEGMENT_BYTES if spare >= SEGMENT_BYTES else FIRST_SEGMENT_BYTES       # making a full one here would hold up the loop for 0.3 s
+            self._begin(max(size, len(data) + HEADER_BYTES * 4))
             return self.commit(payloads, first_seq)
         self._put(data)
         self._crc = crc

@@ -65,6 +65,14 @@ class DataLock:
         os.close(self.descriptor)
 
 
+def in_place(folder: Path, descriptor: int) -> bool:
+    """False when the folder whose lock this is was removed or moved, or lost its LOCK: another process could take what stands there now."""
+    try:
+        return os.path.samestat(os.stat(folder / "LOCK"), os.fstat(descriptor))
+    except OSError:
+        return False
+
+
 def _alive(pid: str) -> bool:
     """True unless no such process is there. A holder that has not yet said who it is has just begun."""
     try:

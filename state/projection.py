@@ -1,9 +1,9 @@
 """Projection: the job files, worker files, event files and index rows that follow the journal, a second behind at most.
 
-The loop marks what changed (`changed`), encodes a batch of documents in a small time budget (`hand_over`), and gives paths and bytes to the
-writer. The file of a job that has ended is written at once, that of one that goes on when it is half a second behind: most jobs end
-before that and never have a file in the live folder. Nothing here is needed for durability: the journal has it all; a checkpoint makes
-what was written here durable before segments go.
+The loop marks what changed (`changed`) and hands the writer a batch of records and the paths they go to (`hand_over`). The file of a job
+that has ended is written at once, that of one that goes on when it is half a second behind: most jobs end before that and never have a file
+in the live folder. Nothing here is needed for durability: the journal has it all; a checkpoint makes what was written here durable before
+segments go.
 
 A batch stays "in flight" until the writer reports; if any of it failed all of it is behind again, and writing it twice does no harm.
 """
@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from state.disk import Disk
-from state.filer import Filer, Files, Kept
+from state.filer import Filer, Files, Kept, appended
 from state.finished import Finished
 from state.machine import JOB_ENDED
-from state.records import Job, Worker, encode, job_document, sealed, stamped, worker_document
+from state.records import Job, Worker, encode, raw_job, sealed, stamped, worker_document
 from state.writer import Writer
 
 PASS_AFTER_S = 0.05        # gathers a batch; a folder that is written too often is what files cost most
 LIVE_AFTER_S = 0.5         # a job that ends within this writes one file instead of two; half of what a file may be behind
-PASS_DOCUMENTS_MAX = 200   # a batch: about 4 ms of encoding
+PASS_DOCUMENTS_MAX = 200   # a batch: about 1 ms of the loop
 RETRY_S = 1.0              # after the disk refused a file
 EVENTS_KEPT_S = 5.0        # after they were written: longer than a reader takes from opening an event file to asking for what is pending
 
@@ -144,19 +144,17 @@ class Projection:
             self._writer.hand(lambda: self._filer.write(batch.files, batch.kept), lambda error: self._written(batch, error, now))
 
     def _batch(self, now: float) -> Batch:
-        files = Files([], [], [])
+        files = Files([], [], [], [])
         batch = Batch(files, {}, {}, {}, [])
-        rows: dict[str, list[bytes]] = {}
         for job_id in self._due(now):
             batch.jobs[job_id] = self._dirty.pop(job_id)
             self._ended.pop(job_id, None)
             if job_id in self._events:
                 events = batch.events[job_id] = self._events.pop(job_id)
-                files.append.append((f"{self._event_files}/{job_id}.jsonl", _lines([stamped(encode(event)) for event in events])))
+                files.append.append((f"{self._event_files}/{job_id}.jsonl", appended([stamped(encode(event)) for event in events])))
             job = self._jobs(job_id)
             if job is not None:
-                self._add_job(files, job, rows)
-        files.append.extend((str(self._finished.index(day)), _lines(some)) for day, some in rows.items())
+                self._add_job(files, job)
         for worker_id in list(islice(self._dirty_workers, PASS_DOCUMENTS_MAX)):
             batch.workers[worker_id] = self._dirty_workers.pop(worker_id)
             path = str(self._folder / "workers" / f"{worker_id}.json")
@@ -164,9 +162,9 @@ class Projection:
             if worker is None:
                 files.remove.append((path, ""))
             else:
-                files.replace.append((path, sealed(worker_document(worker)), ""))
+                files.replace.append((path, sealed(worker_document(worker))))
         if self._unremoved:
-            written = {path for path, _, _ in files.replace}   # of those that had failed all are in this batch again
+            written = {path for path, *_ in (*files.jobs, *files.replace)}   # of those that had failed all are in this batch again
             files.remove.extend(item for item in self._unremoved if item[0] not in written)
             self._unremoved = []
         return batch
@@ -177,20 +175,17 @@ class Projection:
         due.extend(islice((job_id for job_id in self._ended if now - self._dirty[job_id].at < LIVE_AFTER_S), PASS_DOCUMENTS_MAX - len(due)))
         return due
 
-    def _add_job(self, files: Files, job: Job, rows: dict[str, list[bytes]]) -> None:
-        data = sealed(job_document(job))
+    def _add_job(self, files: Files, job: Job) -> None:
         live = f"{self._live}/{job.id}.json"
         if job.state in JOB_ENDED:
-            day, row = self._finished.row(job, data)
-            files.replace.append((self._finished.path(job.id), data, job.id))
-            rows.setdefault(day, []).append(row)
+            files.jobs.append((*self._finished.place(job), raw_job(job)))
             if job.id in self._live_files:
                 files.remove.append((live, ""))
                 self._live_files.discard(job.id)
         else:
             if job.id not in self._live_files and any(m.of == "job" and m.from_state in JOB_ENDED for m in job.history):
                 files.remove.append((self._finished.path(job.id), job.id))        # it was failed and is retried
-            files.replace.append((live, data, ""))
+            files.jobs.append((live, "", 0, raw_job(job)))
             self._live_files.add(job.id)
 
     def _written(self, batch: Batch, error: Exception | None, now: float) -> None:
@@ -220,8 +215,3 @@ def _earlier(first: dict[str, Since], then: dict[str, Since]) -> dict[str, Since
     for name, since in then.items():
         first.setdefault(name, since)
     return dict(sorted(first.items(), key=lambda item: item[1].seq))       # what had ended was taken before older changes
-
-
-def _lines(rows: list[bytes]) -> bytes:
-    """Rows to append. A line end goes before them too, so that what a failed append or a power cut left there cannot spoil the first."""
-    return b"\n" + b"\n".join(rows) + b"\n"

@@ -25,7 +25,7 @@ from state.keys import Keys
 from state.log import Log
 from state.order import Order
 from state.projection import Event
-from state.records import Job, Moved, Step, Worker, cut_history, encode, job_delta
+from state.records import Job, JobDelta, Moved, Step, Worker, changed_job, changed_step, cut_history, encode, job_image
 
 JobIndex = Callable[[Job | None, Job | None], None]
 WorkerIndex = Callable[[Worker | None, Worker | None], None]
@@ -97,6 +97,9 @@ class Store:
         """Open a unit. Units do not nest."""
         assert self._unit is None, "a unit is open"
         self._last_at = max(self._last_at, round(self._clock.wall(), 3))     # times of a server never decrease
+        return self._open()
+
+    def _open(self) -> Unit:
         self._unit = Unit(self.seq + len(self._turn) + 1, self._last_at)
         return self._unit
 
@@ -130,9 +133,9 @@ class Store:
         return False
 
     def split(self) -> None:
-        """End the open unit and begin another: what was done so far stands, whatever becomes of the rest."""
+        """End the open unit and begin another at the same time: what was done so far stands, whatever becomes of the rest."""
         self.end()
-        self.begin()
+        self._open()
 
     def dirty(self) -> bool:
         """True if a commit would write something."""
@@ -165,8 +168,10 @@ class Store:
         for job_id, before in unit.before_jobs.items():
             job = self.jobs[job_id]
             unit.jobs[job_id] = job
-            delta = None if before is None or self.engine.needs_image(before) else job_delta(before, job)
-            unit.changes.append(["job", job] if delta is None else ["job+", job_id, delta])
+            if before is None or unit.deltas[job_id].whole or self.engine.needs_image(before):
+                unit.changes.append(["job", job_image(job)])
+            else:
+                unit.changes.append(["job+", job_id, unit.deltas[job_id].document()])
         for worker_id in unit.before_workers:
             worker = self.workers.get(worker_id)
             unit.workers[worker_id] = worker
@@ -216,7 +221,7 @@ class Store:
             self._lawful_birth("step", f"{job.id}/{step.id}", step.state, by)
         at = self._unit.at
         born = Moved(1, "job", None, job.state, why, by, at)
-        job = job._replace(seq=self._unit.seq, created_at=at, updated_at=at, last_n=1, history=(born,))
+        job = changed_job(job, {"seq": self._unit.seq, "created_at": at, "updated_at": at, "last_n": 1, "history": (born,)})
         self._order.add(job.id)
         self._swap_job(job.id, job)
         for scope, key, digest, used_at, status in job.keys:
@@ -238,43 +243,48 @@ class Store:
         """Take edges of one job's and its steps' tables together; `fields` are members of the job. IllegalMove changes nothing."""
         assert self._unit is not None
         job = self.job(job_id)
-        at, n = self._unit.at, job.last_n
+        at, n, state = self._unit.at, job.last_n, job.state
         steps = list(job.steps)
         places = {step.id: index for index, step in enumerate(steps)}
         entries: list[Moved] = []
-        state = job.state
+        changes: list[tuple[int, dict[str, Any]]] = []
         for move in moves:
             n += 1
-            if move.of == "job":
+            of = move.of
+            if of == "job":
                 self._lawful("job", job_id, state, move, by, job.paused_from)
                 state = move.to
                 fields.update(move.fields)
             else:
-                step = steps[places[move.of]]
-                self._lawful("step", f"{job_id}/{move.of}", step.state, move, by, "")
-                steps[places[move.of]] = step._replace(state=move.to, **move.fields)
-            entries.append(Moved(n, move.of, move.from_state, move.to, move.why, by, at))
-        history, cut = cut_history(job.history + tuple(entries))
+                index = places[of]
+                self._lawful("step", f"{job_id}/{of}", steps[index].state, move, by, "")
+                members = {**move.fields, "state": move.to}
+                steps[index] = changed_step(steps[index], members)
+                changes.append((index, members))
+            entries.append(Moved(n, of, move.from_state, move.to, move.why, by, at))
+        history, cut = cut_history((*job.history, *entries))
+        fields["state"], fields["last_n"], fields["updated_at"] = state, n, at
+        delta = self._delta(job)
+        delta.history += entries
+        delta.whole = delta.whole or bool(cut)
+        for index, members in changes:
+            delta.step(index, members)
         self._unit.events.extend((job_id, Event(m.n, "moved", "" if m.of == "job" else m.of, list(m), m.at)) for m in cut)
-        changed = job._replace(seq=self._unit.seq, updated_at=at, state=state, steps=tuple(steps), last_n=n, history=history, **fields)
-        self._swap_job(job_id, changed)
-        return changed
+        return self._change_job(job, fields, steps=tuple(steps), history=history)
 
     def amend_job(self, job_id: str, **fields: Any) -> Job:
         """Change members that are not states."""
-        assert self._unit is not None and "state" not in fields and "steps" not in fields
-        changed = self.job(job_id)._replace(seq=self._unit.seq, updated_at=self._unit.at, **fields)
-        self._swap_job(job_id, changed)
-        return changed
+        assert self._unit is not None and not fields.keys() & {"state", "steps", "history"}
+        return self._change_job(self.job(job_id), {**fields, "updated_at": self._unit.at})
 
     def amend_step(self, job_id: str, step_id: str, **fields: Any) -> Job:
         """Change members of a step that are not its state."""
         assert self._unit is not None and "state" not in fields
         job = self.job(job_id)
-        steps = tuple(s._replace(**fields) if s.id == step_id else s for s in job.steps)
-        changed = job._replace(seq=self._unit.seq, updated_at=self._unit.at, steps=steps)
-        self._swap_job(job_id, changed)
-        return changed
+        index = next(index for index, step in enumerate(job.steps) if step.id == step_id)
+        self._delta(job).step(index, fields)
+        steps = (*job.steps[:index], changed_step(job.steps[index], fields), *job.steps[index + 1:])
+        return self._change_job(job, {"updated_at": self._unit.at}, steps=steps)
 
     def event(self, job_id: str, kind: str, step: str, data: Any) -> int:
         """Number and keep an event of the job; returns its number."""
@@ -282,15 +292,32 @@ class Store:
         job = self.job(job_id)
         event = Event(job.last_n + 1, kind, step, data, self._unit.at)
         self._unit.events.append((job_id, event))
-        self._swap_job(job_id, job._replace(seq=self._unit.seq, last_n=event.n))
+        self._change_job(job, {"last_n": event.n})
         return event.n
+
+    def _delta(self, job: Job) -> JobDelta:
+        """Of the open unit."""
+        assert self._unit is not None
+        delta = self._unit.deltas.get(job.id)
+        if delta is None:
+            delta = self._unit.deltas[job.id] = JobDelta()
+        return delta
+
+    def _change_job(self, job: Job, members: dict[str, Any], **told: Any) -> Job:
+        """Swap in the job with other members; those that are `told` the journal hears of in another way."""
+        assert self._unit is not None
+        members["seq"] = self._unit.seq
+        self._delta(job).members.update(members)
+        changed = changed_job(job, {**members, **told})
+        self._swap_job(job.id, changed)
+        return changed
 
     def use_key(self, job_id: str, scope: str, key: str, digest: str, status: int) -> None:
         """Remember that an idempotent request was answered with this job."""
         assert self._unit is not None
         job = self.job(job_id)
         used = (scope, key, digest, self._unit.at, status)
-        self._swap_job(job_id, job._replace(seq=self._unit.seq, keys=(*job.keys, used)))
+        self._change_job(job, {"keys": (*job.keys, used)})
         self.keys.remember((scope, key), (job_id, digest, self._unit.at, status))
 
     def used_key(self, scope: str, key: str) -> KeyUse | None:

@@ -12,6 +12,7 @@ from collections import Counter
 from itertools import accumulate
 from typing import Any
 
+from state.compact import encoder
 from state.errors import InvalidJson
 
 JSON_DEPTH_MAX = 128                  # levels: Python code that walks a value recursively uses several frames a level, of 1,000
@@ -25,7 +26,7 @@ _STRING = r'"(?:[^"\\]++|\\.)*"'
 _STRINGS = re.compile(_STRING.encode(), re.DOTALL)
 _TOKENS = re.compile(rf"{_STRING}|[\[\]{{}}:,]|-?[A-Za-z0-9.+-]+", re.DOTALL)
 _NO_LONE_SURROGATE = re.compile(r"(?:[^\\]++|\\[^u]|\\u(?:[^dD]...|[dD][0-7]..|[dD][89abAB]..\\u[dD][c-fC-F]..))*")
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False)
+_encode = encoder()
 
 
 class _Refused(ValueError):
@@ -56,7 +57,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant,
 
 def encode(value: Any) -> bytes:
     """`value` as compact UTF-8 JSON. A lone surrogate becomes U+FFFD, so that printing a string never fails; NaN raises ValueError."""
-    text = _ENCODER.encode(value)
+    text = _encode(value)
     try:
         return text.encode()
     except UnicodeEncodeError:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """`dispatch` says whether to act, `rule` which judgement spoke (or its verdict), `facts` what it looked at."""
 
     dispatch: bool
     rule: str
     reason: str
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = {}           # noqa: RUF012 - a NamedTuple default that nobody writes to
     priority: int = 0
     target: str = ""
     artifact_required: str = ""

@@ -166,7 +166,7 @@ def decide(facts: Facts) -> Decision:
     """The first refusal, or go with the step's priority and the worker as target."""
     for predicate in PREDICATES:
         decision = predicate(facts)
-        if not decision.dispatch:
+        if decision is not _GO:
             return decision
     return Decision(True, "dispatch", f"{facts.worker.id} can run it", priority=facts.step.priority, target=facts.worker.id)
 

@@ -70,15 +70,16 @@ class Lanes:
         """The store swapped a record."""
         before = _standing(old)
         after = _standing(new)
-        if before == after == ():
+        if before == after:
             return
-        gone = set(before) - set(after)
         job_id = (new or old).id                                   # type: ignore[union-attr]  # one of them is there
-        for index, _, _ in gone:
-            self._drop(job_id, index)
+        for place in before:
+            if place not in after:
+                self._drop(job_id, place[0])
         if new is not None:
-            for index, ready_at, priority in set(after) - set(before):
-                self._add(new, index, ready_at, priority)
+            for place in after:
+                if place not in before:
+                    self._add(new, *place)
 
     def _add(self, job: Job, index: int, ready_at: float, priority: int) -> None:
         needs = self._needs_of(job, job.steps[index])
@@ -126,4 +127,4 @@ def _standing(job: Job | None) -> tuple[tuple[int, float, int], ...]:
     """(index, ready_at, priority) of each step that may be dispatched now."""
     if job is None or job.state not in ("queued", "processing", "waiting"):
         return ()
-    return tuple((index, step.ready_at, job.priority) for index, step in enumerate(job.steps) if step.state == "ready")
+    return tuple([(index, step.ready_at, job.priority) for index, step in enumerate(job.steps) if step.state == "ready"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fleet.values import references, spill
@@ -17,7 +18,7 @@ from router.policy.progress import RUNNABLE, follow
 from router.policy.routing import choose
 from router.work.definitions import Definitions
 from skills.cache import Library
-from skills.definition import Definition
+from skills.definition import Definition, StepDef
 from state.content import Content
 from state.errors import InvalidInput, InvalidTask, NoSkillMatches, QueueFull, ShuttingDown, UnknownArtifact
 from state.limits import PRIORITY_DEFAULT, PRIORITY_MAX, TASK_CHARACTERS_MAX, VALUE_INLINE_BYTES_MAX
@@ -113,7 +114,7 @@ class Submit:
                 definition = self._library.skill(task.skill)
                 if named is not None:
                     named[task.skill] = definition
-            return Decision(True, "named", f"the task names skill {task.skill}", target=task.skill), definition
+            return _named(task.skill), definition
         catalogue = self._library.current()
         decision = choose(catalogue, task.task, self._config().matching)
         return decision, catalogue.skills[decision.target] if decision.dispatch else None
@@ -160,22 +161,37 @@ class Submit:
         self._definitions.pinned(definition)
         now = self._store.now()
         deadline = round(self._wall() + task.deadline_s, 3) if task.deadline_s else 0.0
-        job = Job(self._store.ids.job(), "queued", task.task, definition.name, definition.version, definition.sha256, admission.decision.document(),
-                  task.input, first_steps(definition, now), task.priority, now, now, deadline_at=deadline, target=task.target,
+        decision = _named_document(task.skill) if task.skill else admission.decision.document()
+        job = Job(self._store.ids.job(), "queued", task.task, definition.name, definition.version, definition.sha256, decision, task.input,
+                  first_steps(definition, now), task.priority, now, now, deadline_at=deadline, target=task.target,
                   traceparent=traceparent, bytes=admission.bytes, keys=((scope, key, digest, now, status),) if key else ())
         why = admission.decision.reason if task.skill else f"matched {definition.name}"
         job = self._store.create_job(job, why, by)
+        if all(rule.after or _plain(rule) for rule in definition.steps):
+            return job                           # nothing follows from its birth
         moves, fields = follow(job, definition, [], now)
         return self._store.move_job(job.id, moves, by, **fields) if moves else job
 
 
+@lru_cache(maxsize=4096)
+def _named(skill: str) -> Decision:
+    return Decision(True, "named", f"the task names skill {skill}", target=skill)
+
+
+@lru_cache(maxsize=4096)
+def _named_document(skill: str) -> dict[str, Any]:
+    """One for all jobs of a skill: a million queued jobs would hold a million of them."""
+    return _named(skill).document()
+
+
 def first_steps(definition: Definition, now: float) -> tuple[Step, ...]:
     """Steps of a new job: those that wait for nothing and need no template are born ready."""
-    steps = []
-    for rule in definition.steps:
-        plain = not rule.after and rule.input is None and rule.kind in RUNNABLE and not rule.compiled.references
-        steps.append(Step(rule.id, "ready", ready_at=now) if plain else Step(rule.id, "pending"))
-    return tuple(steps)
+    return tuple([Step(rule.id, "ready", ready_at=now) if not rule.after and _plain(rule) else Step(rule.id, "pending") for rule in definition.steps])
+
+
+def _plain(rule: StepDef) -> bool:
+    """Can be run as it stands, without a template."""
+    return rule.input is None and rule.kind in RUNNABLE and not rule.compiled.references
 
 
 def check_input(definition: Definition, value: Any) -> None:

@@ -129,6 +129,19 @@ def test_the_spare_is_made_beforehand_and_one_of_the_wrong_size_is_made_again():
         same(book.read(), list(range(1, book.journal.seq + 1)))
 
 
+def test_a_commit_never_waits_for_a_full_segment_to_be_made_it_goes_on_in_small_ones_until_the_spare_is_there():
+    with segments_of(600, 9_000):
+        book = Book()
+        while len(book.segments()) < 4:
+            book.commit(2)
+        same(book.segments()[-1].stat().st_size, 600)
+        book.journal.prepare()
+        while len(book.segments()) < 5:
+            book.commit(2)
+        same(book.segments()[-1].stat().st_size, 9_000)
+        same(book.read(), list(range(1, book.journal.seq + 1)))
+
+
 def test_segments_up_to_the_checkpoint_are_not_read_and_are_let_go_but_never_the_one_being_written():
     book = Book()
     for _ in range(3):
