@@ -106,6 +106,8 @@ class House:
 
     def open(self, url: str) -> None:
         """Recover the state, start the duties and the embedded worker, which is told `url`."""
+        gc.collect()
+        gc.disable()                  # records hold ids, not references: there are no cycles to collect on the loop, nor while a million are read
         self.store.recover()
         self.library.current()
         with self.store:
@@ -125,9 +127,6 @@ class House:
             every(EMBEDDED_TICK_S, self.embedded.tick)
         self._arm("tick", self.clock.monotonic(), self._tick)
         sys.setswitchinterval(SWITCH_S)
-        gc.collect()
-        gc.freeze()
-        gc.disable()                  # records hold ids, not references: there are no cycles to collect on the loop
 
     def leave(self) -> None:
         """Asked to stop: no new jobs or grants; the embedded worker gets its grace; asked twice, stop now."""

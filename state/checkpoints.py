@@ -88,16 +88,21 @@ def mark_bytes(seq: int) -> bytes:
     return sealed({"v": 1, "seq": seq})
 
 
-def read(disk: Disk, folder: Path, seq: int) -> list[Any] | None:
-    """The values of checkpoint-<seq>.jsonl, or None if it is missing, incomplete or damaged."""
+def read(disk: Disk, folder: Path, seq: int, take: Callable[[Any], None]) -> bool:
+    """Give `take` the values of checkpoint-<seq>.jsonl, one after the other. False if it is missing, incomplete or damaged: they do not count then."""
     try:
-        data = disk.read(folder / name_of(seq))
+        values = _values(disk.read(folder / name_of(seq)))
     except FileNotFoundError:
-        return None
-    values = list(_values(data))
-    if len(values) < 2 or values[0] != {"checkpoint": seq} or values[-1] != {"end": len(values) - 2}:
-        return None
-    return values[1:-1]
+        return False
+    if next(values, None) != {"checkpoint": seq}:
+        return False
+    count = 0
+    for value in values:
+        if type(value) is dict:
+            return value == {"end": count}
+        take(value)
+        count += 1
+    return False
 
 
 def _values(data: bytes) -> Iterator[Any]:

@@ -142,6 +142,16 @@ class Disk:
         finally:
             os.close(descriptor)
 
+    def rewrite(self, path: Path | str, offset: int, data: bytes) -> None:
+        """Write what a closed file has at `offset` once more, durably: after a sync that failed, the cache may hold what the medium does not."""
+        descriptor = os.open(path, os.O_WRONLY)
+        try:
+            if os.pwrite(descriptor, data, offset) != len(data):
+                raise OSError(errno.ENOSPC, "short write to the journal")
+            sync_file(descriptor)
+        finally:
+            os.close(descriptor)
+
     def rename(self, old: Path | str, new: Path | str) -> None:
         """Move within one folder tree, durably."""
         os.rename(old, new)

@@ -168,7 +168,9 @@ class FileEngine:
         """
         if self._unsettled():
             return 0.0
-        if self._refused is not None:
+        if self._refused is None and not self._in_place():
+            self._failed(OSError(ENOENT, "the data folder is not there"))
+        elif self._refused is not None:
             if now >= self._probe_at:
                 self._probe_at = now + PROBE_EVERY_S
                 self._probe()
@@ -218,9 +220,6 @@ class FileEngine:
         if now - self._room_asked_at < ROOM_EVERY_S:
             return
         self._room_asked_at = now
-        if self._refused is None and not self._in_place():
-            self._failed(OSError(ENOENT, "the data folder is not there"))
-            return
 
         def ask() -> None:
             self._room = self._disk.room(self._folder)

@@ -62,7 +62,7 @@ def line_at(data: bytes, start: int) -> Line | None:
     end = start + HEADER_BYTES + int(head[1], 16)
     if data[end:end + 1] != b"\n" or crc32(data[start + HEADER_BYTES:end]) != int(head[2], 16):
         return None
-    return Line(start, end + 1, int(head[2], 16), json.loads(data[start + HEADER_BYTES:end]))
+    return Line(start, end + 1, int(head[2], 16), json.loads(data[start + HEADER_BYTES:end].decode()))
 
 
 def previous_crc(data: bytes, line: Line) -> int:
@@ -98,6 +98,17 @@ def scan(data: bytes, chain: int | None) -> SegmentScan:
                 synced = newest + 1                      # no unit is missing between: the bad line is a seal, and a seal is synced by itself
             witness = max(witness, synced)
     return SegmentScan(lines, at, tail, witness)
+
+
+def _last_put(lines: list[Line]) -> int:
+    """Where the lines begin that were written last: nothing behind them proves that they were synced. A seal is written by itself, a commit as a whole."""
+    last = lines[-1]
+    start = last.start
+    for line in reversed(lines[:-1]):
+        if "base" not in last.value or line.value.get("base") != last.value["base"]:
+            break
+        start = line.start
+    return start
 
 
 class Journal:
@@ -190,6 +201,9 @@ class Journal:
             self._keep_torn(number, cut, data[cut:].rstrip(b"\0"))
         elif stop is None and cut < len(data):
             self._disk.truncate(self._path(number), cut)         # zeros that will never be written
+        if stop is None:
+            start = _last_put(read.lines)
+            self._disk.rewrite(self._path(number), start, data[start:cut])
 
     def _keep_torn(self, number: int, offset: int, tail: bytes) -> None:
         """Keep an unacknowledged tail where a person can look at it, then cut it off."""

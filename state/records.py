@@ -105,7 +105,7 @@ class Worker(NamedTuple):
 
 JOB_FIELDS = Job._fields
 STEP_FIELDS = Step._fields
-STEPS_AT, HISTORY_AT = JOB_FIELDS.index("steps"), JOB_FIELDS.index("history")
+STEPS_AT, KEYS_AT, HISTORY_AT = JOB_FIELDS.index("steps"), JOB_FIELDS.index("keys"), JOB_FIELDS.index("history")
 WORKER_FIELDS = Worker._fields
 _JOB_PLACES = {name: place for place, name in enumerate(Job._fields)}
 _STEP_PLACES = {name: place for place, name in enumerate(Step._fields)}
@@ -243,12 +243,33 @@ def raw_job(job: Job) -> tuple[Any, ...]:
 
 def job_from_raw(raw: Sequence[Any]) -> Job:
     """The record of its JSON array, as journal and checkpoint hold it; fields added since keep their defaults."""
-    job = Job(*raw)
-    return job._replace(
-        steps=tuple(Step(*s) for s in job.steps),
-        keys=tuple((k[0], k[1], k[2], k[3], k[4]) for k in job.keys),
-        history=tuple(Moved(*m) for m in job.history),
-    )
+    members = list(Job(*raw))
+    members[STEPS_AT] = tuple([Step(*step) for step in members[STEPS_AT]])
+    members[KEYS_AT] = tuple([(k[0], k[1], k[2], k[3], k[4]) for k in members[KEYS_AT]])
+    members[HISTORY_AT] = tuple([Moved._make(move) for move in members[HISTORY_AT]])
+    return Job._make(members)
+
+
+class Shared:
+    """Equal texts and decisions as one object, while many records are read: what a million jobs have in common is in memory once."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, Any] = {}
+
+    def job(self, job: Job) -> Job:
+        """The same record."""
+        one = self._known.setdefault
+        decision = job.decision
+        if "facts" not in decision:
+            decision = one(tuple(decision.items()), decision)
+        return changed_job(job, {
+            "state": one(job.state, job.state), "skill": one(job.skill, job.skill), "version": one(job.version, job.version),
+            "definition": one(job.definition, job.definition), "decision": decision, "steps": tuple([self._step(step) for step in job.steps]),
+            "history": tuple([Moved(n, one(of, of), was, one(to, to), one(why, why), one(by, by), at) for n, of, was, to, why, by, at in job.history])})
+
+    def _step(self, step: Step) -> Step:
+        one = self._known.setdefault
+        return changed_step(step, {"id": one(step.id, step.id), "state": one(step.state, step.state)})
 
 
 def job_image(job: Job) -> list[Any]:

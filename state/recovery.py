@@ -16,7 +16,7 @@ from state.engine import Key, KeyUse
 from state.finished import Finished
 from state.journal import Damage, Journal
 from state.projection import Event
-from state.records import Job, Worker, apply_delta, job_from_document, job_from_raw, unsealed, worker_from_document
+from state.records import Job, Shared, Worker, apply_delta, job_from_document, job_from_raw, unsealed, worker_from_document
 
 BAD = "the document does not have the checksum it was written with, and the journal holds no image of it"
 
@@ -36,6 +36,12 @@ class Found:
         self.suspect: dict[str, str] = {}              # job id -> why its document cannot be used
         self.suspect_workers: dict[str, str] = {}
 
+    def forget(self) -> None:
+        """The checkpoint was not whole: nothing of it counts."""
+        self.jobs.clear()
+        self.workers.clear()
+        self.keys.clear()
+
 
 def recover(disk: Disk, folder: Path, journal: Journal, finished: Finished, mark: int) -> Found:
     """Read everything; the journal stands at its end afterwards."""
@@ -45,12 +51,10 @@ def recover(disk: Disk, folder: Path, journal: Journal, finished: Finished, mark
     for name in names:
         if name.endswith(".tmp"):
             disk.remove(folder / "jobs" / "live" / name)     # the process died while it wrote this
-    values = checkpoints.read(disk, folder, mark) if mark else []
-    if values is None:
+    shared = Shared()
+    if mark and not checkpoints.read(disk, folder, mark, lambda value: _adopt(value, found, shared)):
+        found.forget()
         _read_documents(disk, folder, finished, mark, found)
-    else:
-        for value in values:
-            _adopt(value, found)
     for unit in journal.recover(mark):
         for change in unit["changes"]:
             _apply(change, unit["seq"], found)
@@ -65,10 +69,10 @@ def recover(disk: Disk, folder: Path, journal: Journal, finished: Finished, mark
     return found
 
 
-def _adopt(value: Any, found: Found) -> None:
+def _adopt(value: Any, found: Found, shared: Shared) -> None:
     kind, raw = value
     if kind == "job":
-        job = job_from_raw(raw)
+        job = shared.job(job_from_raw(raw))
         found.jobs[job.id] = job
     elif kind == "worker":
         found.workers[raw[0]] = Worker(*raw)
@@ -78,13 +82,14 @@ def _adopt(value: Any, found: Found) -> None:
 
 def _read_documents(disk: Disk, folder: Path, finished: Finished, mark: int, found: Found) -> None:
     """Without a checkpoint file: every live document, every worker, and the keys of the last days' index rows."""
+    live, shared = str(folder / "jobs" / "live"), Shared()
     for job_id in sorted(found.live_files):
-        document = unsealed(disk.read(folder / "jobs" / "live" / f"{job_id}.json"))
+        document = unsealed(disk.read(f"{live}/{job_id}.json"))
         reason = _unusable(document, mark)
         if document is None or reason:
             found.suspect[job_id] = reason
         elif not _ended_since(disk, finished.path(job_id), document["seq"], mark):
-            found.jobs[job_id] = job_from_document(document)
+            found.jobs[job_id] = shared.job(job_from_document(document))
     for name in disk.names(folder / "workers"):
         if name.endswith(".json"):
             document = unsealed(disk.read(folder / "workers" / name))

@@ -18,11 +18,12 @@ from state.records import Job, Moved, unstamped
 
 def read_events(disk: Disk, path: Path) -> list[Event]:
     """The events of a file in order, each number once; a torn line (it was written again after it) is passed over."""
-    found: dict[int, Event] = {}
-    if disk.exists(path):
-        for event in map(_event_at, disk.read(path).split(b"\n")):
-            if event is not None:
-                found[event.n] = event
+    return events_in(disk.read(path)) if disk.exists(path) else []
+
+
+def events_in(data: bytes) -> list[Event]:
+    """The same, of what such a file holds."""
+    found = {event.n: event for event in map(_event_at, data.split(b"\n")) if event is not None}
     return [found[n] for n in sorted(found)]
 
 

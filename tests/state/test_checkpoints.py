@@ -71,7 +71,7 @@ def test_a_checkpoint_of_which_any_call_fails_is_given_up_or_whole_and_never_mar
             disk_of(place).heal()
             mark = checkpoints.read_mark(place.disk, place.folder)
             if mark:
-                assert checkpoints.read(place.disk, place.folder, mark) is not None, f"call {at}: an incomplete checkpoint is marked"
+                assert checkpoints.read(place.disk, place.folder, mark, lambda _: None), f"call {at}: an incomplete checkpoint is marked"
             place.settle(15.0)
             lease(store, create(store))
             commit(store)

@@ -1,0 +1,96 @@
+"""The doctor's look at content that is kept by hash: artifacts, definitions and bundles, and whether all is here that kept jobs name.
+
+Content is read once, in blocks. How a bundle is named is the business of `skills/bundle.py`: the caller hands in who can tell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from state.content import READ_BYTES
+from state.examine import Examination
+from state.mending import Mender
+
+NAME = re.compile(r"[0-9a-f]{64}")
+AWAY = "keeps it aside; the same content may be stored again"
+Whole = Callable[[Path, str], bool]
+
+
+def look_at_content(exam: Examination, bundle_is_whole: Whole) -> None:
+    """data/artifacts, data/definitions, data/bundles."""
+    _look_at_artifacts(exam)
+    needed = _look_at_definitions(exam)
+    there = set()
+    for name in exam.disk.names(exam.folder / "bundles"):
+        file = f"bundles/{name}"
+        if name.endswith(".tmp"):
+            exam.temporary(file)
+        elif not NAME.fullmatch(name):
+            exam.unknown(file)
+        else:
+            there.add(name)
+            exam.counts["bundles"] += 1
+            if not bundle_is_whole(exam.folder / file, name):
+                exam.say("bundle_damaged", file, "its files are not those that its name says", repair=AWAY, mend=partial(Mender.keep, file=file))
+    for name, definition in sorted(needed.items()):
+        if name not in there:
+            exam.say("bundle_missing", f"bundles/{name}", f"definition {definition} names it: no worker can run its steps")
+
+
+def _look_at_artifacts(exam: Examination) -> None:
+    there = set()
+    for name in exam.disk.names(exam.folder / "artifacts"):
+        file = f"artifacts/{name}"
+        if name.endswith(".tmp"):
+            exam.temporary(file)
+        elif not NAME.fullmatch(name):
+            exam.unknown(file)
+        else:
+            there.add(name)
+            exam.counts["artifacts"] += 1
+            _check_hash(exam, "artifact_damaged", file, name)
+    for name, file in sorted(exam.artifacts.items()):
+        if name not in there:
+            exam.say("artifact_missing", f"artifacts/{name}", f"{file} names it")
+
+
+def _check_hash(exam: Examination, code: str, file: str, name: str) -> bool:
+    found = hashlib.sha256()
+    at = 0
+    try:
+        while data := exam.disk.read_at(exam.folder / file, at, READ_BYTES):
+            found.update(data)
+            at += len(data)
+    except OSError as error:
+        exam.say("unreadable", file, f"{error.strerror or error}")
+        return False
+    if found.hexdigest() != name:
+        exam.say(code, file, f"its {at} bytes have sha256 {found.hexdigest()}", repair=AWAY, mend=lambda m: m.keep(file))
+        return False
+    return True
+
+
+def _look_at_definitions(exam: Examination) -> dict[str, str]:
+    """Bundles that definitions of kept jobs name, each with a definition that does."""
+    bundles: dict[str, str] = {}
+    there = set()
+    for name in exam.disk.names(exam.folder / "definitions"):
+        file, sha256 = f"definitions/{name}", name.removesuffix(".json")
+        if name.endswith(".tmp"):
+            exam.temporary(file)
+        elif sha256 == name or not NAME.fullmatch(sha256):
+            exam.unknown(file)
+        else:
+            there.add(sha256)
+            exam.counts["definitions"] += 1
+            if _check_hash(exam, "definition_damaged", file, sha256) and sha256 in exam.definitions:
+                bundles[json.loads(exam.disk.read(exam.folder / file))["bundle"]["sha256"]] = sha256
+    for sha256 in sorted(exam.definitions - there):
+        live = "; live jobs need it, so the server does not start" if sha256 in exam.needed else ""
+        exam.say("definition_missing", f"definitions/{sha256}.json", f"kept jobs run by it{live}")
+    return bundles
