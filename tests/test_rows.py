@@ -54,13 +54,16 @@ CARRIED = {
     "S1": ["state/test_contract.py a_unit_that_raises"],
     "S2": ["state/test_machine.py a_move_from_a_state_that_the_thing_is_not_in"],
     "S3": ["state/test_contract.py unit"],
-    "S5": ["http/test_waiting.py a_call_on_a_helper_does_not_hold_the_loop", "scenarios/test_tasks.py a_started_job_is_202"],
+    "S5": ["http/test_waiting.py a_call_on_a_helper_does_not_hold_the_loop", "http/test_slow.py however_a_client_is_slow",
+           "scenarios/test_tasks.py a_started_job_is_202"],
     "S10": ["http/test_life.py a_slow_head_gets_408", "scenarios/test_jobs.py a_step_that_runs_too_long"],
     "S15": ["fleet/test_agent.py sigterm_lets_running_steps_end", "scenarios/test_operations.py on_sigterm_running_steps_end"],
     "S16": ["scenarios/test_operations.py on_sigterm_running_steps_end"],
     "S17": ["test_docs.py every_refusal_has_a_test", "http/test_refusals.py not_now_always_says_when",
             "http/test_refusals.py a_handler_that_fails_is_internal"],
-    "S23": ["http/test_life.py a_connection_over_the_cap", "http/test_waiting.py what_is_kept_behind_a_parked_request_is_bounded",
+    "S20": ["http/test_slow.py slow_clients_of_the_whole_server", "http/test_turns.py clients_that_hang_up_together"],
+    "S23": ["http/test_crowd.py thousands_of_idle_connections", "http/test_life.py a_connection_over_the_cap",
+            "http/test_waiting.py what_is_kept_behind_a_parked_request_is_bounded",
             "state/test_retention.py"],
 }
 

@@ -6,6 +6,7 @@ wirejson   JSON from the wire (strict) and to the wire (compact)
 replies    values and faults to responses, responses to bytes
 hooks      what the engine asks of the house: admit, handle, unit, settle, commit
 bounds     the limits of one engine
+readiness, backlog  which sockets are ready, and which of them are served first
 timers, helpers, parking, outbox, intake, streaming: the parts of a turn
 loop       what all connections of one engine share
 wire, answers, connection: one client, its socket and state, how it is answered, how its bytes become requests

@@ -19,7 +19,7 @@ from router.http.parser import Head
 from router.http.replies import closing_line
 from router.http.streaming import Flow, Piece
 from router.http.timers import Timer
-from router.http.wire import CLOSED, DISCARD, HEAD, IDLE, LAST, NEVER, OFFLOADED, PARKED, REFUSED, STREAMING, Wire
+from router.http.wire import CLOSED, DISCARD, HEAD, IDLE, LAST, NEVER, OFFLOADED, PARKED, READING, REFUSED, STREAMING, Wire
 from state.errors import Fault
 
 PULLS_PER_TURN_MAX = 16               # pieces of one stream in one turn, so that a fast one does not starve the others
@@ -33,6 +33,7 @@ class Answering(Wire):
         self.asked: Request | None = None             # the request of a park
         self.pending: Park | Offload | Flow | Intake | None = None
         self.timer: Timer | None = None               # of a park
+        self.made_bytes = 0                           # of replies, in this share of a turn
 
     # -- Outcomes -----------------------------------------------------------------------------------------------------------------------
 
@@ -40,7 +41,9 @@ class Answering(Wire):
         """Do what the house gave for this request."""
         if type(outcome) is Response:
             if self.state is not CLOSED:
-                self.loop.outbox.made.append((self, request, self.rendered(request, outcome)))
+                reply = self.rendered(request, outcome)
+                self.made_bytes += len(reply)
+                self.loop.outbox.made.append((self, request, reply))
                 self.move_on(request)
         elif self.state is CLOSED:
             self.answer_nobody(request, outcome)
@@ -79,9 +82,9 @@ class Answering(Wire):
 
     def go_on(self) -> None:
         """After an answer that did not come at once: the bytes behind its request are next, and reading goes on."""
-        if self.state is IDLE or self.state is HEAD:
-            if self.buffer:
-                self.loop.again[self] = None
+        if self.buffer and (self.state is IDLE or self.state is HEAD):
+            self.loop.again[self] = None
+        if self.state in READING:
             self.steer()
 
     def begin(self, request: Request | None, payload: Any) -> bytes:

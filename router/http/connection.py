@@ -17,9 +17,12 @@ from router.http.loop import Loop
 from router.http.messages import Receive, Request
 from router.http.outbox import Client
 from router.http.parser import Head, head_end, parse_head
+from router.http.readiness import READ
 from router.http.replies import CONTINUE
-from router.http.wire import BODY, DISCARD, HEAD, IDLE, NEVER, READ, UPLOAD, WRITING
+from router.http.wire import BODY, DISCARD, HEAD, IDLE, NEVER, UPLOAD, WRITING
 from state.errors import Fault, RequestTimeout
+
+SHARE_S_MAX = 0.0005                  # of a turn, for a client that has sent many requests at once: a hundred of them must not be a tenth of a second
 
 
 class Connection(Answering):
@@ -48,15 +51,21 @@ class Connection(Answering):
             self.steer()
 
     def work(self) -> None:
-        """Take and answer the requests that are in the buffer, a bounded number a turn."""
+        """Take and answer the requests that are in the buffer, a bounded number a turn; or go on with a body of very many chunks."""
         loop = self.loop
-        left = loop.limits.pipeline_per_turn_max
+        if self.state is BODY or self.state is UPLOAD:
+            self.take_body(b"")
+            return
+        most = loop.limits.pipeline_per_turn_max
+        left, until, self.made_bytes = most, 0.0, 0
         while self.buffer and (self.state is IDLE or self.state is HEAD):
-            if self.held or (self.out and self.unsent() > loop.limits.write_buffer_bytes_max):
-                break                                 # goes on when these have left
-            if not left:
+            if self.held or self.out:
+                break                                 # goes on when these have left: who does not read makes us keep a turn's replies, not more
+            if not left or self.made_bytes > loop.limits.write_buffer_bytes_max or (until and loop.mark > until):
                 loop.again[self] = None
                 break
+            if left < most and not until:
+                until = loop.mark + SHARE_S_MAX       # from the end of the first
             left -= 1
             try:
                 whole = self.parse_request()
@@ -150,7 +159,9 @@ class Connection(Answering):
             self.refuse(fault, intake.request)
             return
         if not intake.reader.done:
-            if intake.upload is not None:
+            if intake.reader.behind:
+                self.loop.again[self] = None
+            if intake.upload is not None or intake.reader.behind or not self.interest & READ:
                 self.steer()
             return
         self.buffer = intake.reader.rest
@@ -181,9 +192,11 @@ class Connection(Answering):
 
     def may_read(self) -> bool:
         """Whether there is room for more bytes of the client."""
-        if self.state is UPLOAD and isinstance(self.pending, Intake) and self.pending.upload is not None:
-            return self.pending.upload.backlog_bytes < self.loop.limits.upload_backlog_bytes_max
-        return super().may_read()
+        intake = self.pending
+        if not isinstance(intake, Intake):
+            return super().may_read()
+        written = intake.upload is None or intake.upload.backlog_bytes < self.loop.limits.upload_backlog_bytes_max
+        return written and not intake.reader.behind
 
     def upload_wrote(self) -> None:
         """Helpers have written a part of the upload, or all of it."""

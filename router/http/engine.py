@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Hashable
 from functools import partial
 from http.server import HTTPServer
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, cast
 
 from router.http.bounds import EngineLimits, connection_cap
@@ -22,8 +22,8 @@ from router.http.connection import Connection
 from router.http.hooks import Hooks, Stats, Ticket
 from router.http.loop import Loop
 from router.http.outbox import Client
+from router.http.readiness import READ
 from router.http.timers import Timer
-from router.http.wire import READ
 from state.clock import Clock
 from state.errors import Fault, StorageUnavailable, TooManyConnections
 from state.log import Log
@@ -33,7 +33,7 @@ ACCEPTS_PER_TURN_MAX = 128            # a burst of connections must not hold up 
 ACCEPT_PAUSE_S = 0.25                 # after the process or the machine ran out of descriptors
 BARRED_AT_ONCE_MAX = 64               # connections over the cap that are told so; beyond them they are just closed
 SETTLE_ROUNDS_MAX = 8                 # a resumed request may concern another one; the rest goes into the next turn
-SLOW_TURN_S = 0.05                    # nothing else is served meanwhile: worth a line
+SLOW_TURN_S = 0.05                    # nothing else is served meanwhile: worth a line; all parts of a turn together are allowed less
 FLUSH_S = 1.0                         # what `stop` gives replies that are written to reach their clients
 OUT_OF_DESCRIPTORS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
@@ -133,6 +133,7 @@ class Engine(HTTPServer):
         self._flush_s = flush_s
         if self.state == "serving":
             self.state = "stopping"
+        self.loop.leaving = True
         self.loop.rouse()
 
     def shutdown(self) -> None:
@@ -151,6 +152,7 @@ class Engine(HTTPServer):
         if self.state == "stopped":
             return
         self.state = "stopped"
+        self.loop.leaving = True
         self.stop_accepting()
         for client in list(self._connections):
             client.close()
@@ -182,18 +184,12 @@ class Engine(HTTPServer):
         loop.begin_turn()
         marks = [loop.now]
         again = list(loop.again)
-        for key, mask in ready:
-            try:
-                key.data.ready(mask)
-            except Exception:
-                self._failed(key.data)
-        for client in again:
-            if client in loop.again:
-                del loop.again[client]
-                loop.shielded(client.work)
+        loop.backlog.add(ready, loop.now)
+        loop.backlog.serve(self._ready, loop.until, loop.monotonic)
+        if again:
+            self._go_on(again)
         marks.append(loop.mark_time())
-        for timer in loop.timers.due(loop.now):
-            loop.shielded(partial(timer.fire, loop.now))
+        self._fire()
         marks.append(loop.mark_time())
         loop.read_messages()
         marks.append(loop.mark_time())
@@ -209,9 +205,40 @@ class Engine(HTTPServer):
         if marks[-1] - marks[0] > SLOW_TURN_S:
             self._tell_slow(marks)
 
+    def _ready(self, part: Any, mask: int) -> None:
+        """A socket is ready. A mistake in the engine itself closes the connection that met it; the others go on."""
+        try:
+            part.ready(mask)
+        except Exception:
+            self._log.error("engine_failed", traceback=traceback.format_exc())
+            if isinstance(part, Connection):
+                part.close()
+
+    def _go_on(self, again: list[Client]) -> None:
+        """Go on with pipelines that had their share of the turn before."""
+        loop, until = self.loop, self.loop.until()
+        for client in again:
+            if client in loop.again:
+                del loop.again[client]
+                loop.shielded(client.work)
+                if loop.monotonic() > until:
+                    return
+
+    def _fire(self) -> None:
+        """Fire timers that are due; not those that fell due after a socket became ready that is not served yet."""
+        loop = self.loop
+        due = loop.timers.due(loop.backlog.served_until(loop.now) if loop.backlog else loop.now)
+        until = loop.until() if due else 0.0
+        for fired, timer in enumerate(due, 1):
+            loop.shielded(partial(timer.fire, loop.now))
+            if loop.monotonic() > until:
+                for late in islice(due, fired, None):
+                    loop.timers.arm(late)
+                return
+
     def _settle(self) -> None:
-        """Resume parked requests that the turn concerns, until nothing more is woken, for a bounded number of rounds."""
-        parks = self.loop.parks
+        """Resume parked requests that the turn concerns, until nothing more is woken, for a bounded number of rounds and a bounded time."""
+        loop, parks, until = self.loop, self.loop.parks, 0.0
         self._unsettled = False
         for _ in range(SETTLE_ROUNDS_MAX):
             try:
@@ -220,8 +247,12 @@ class Engine(HTTPServer):
                 self._log.error("settle_failed", traceback=traceback.format_exc())
                 return
             woken = parks.woken() if parks.has_woken() else ()
+            until = until or loop.until() if woken else until
             for client in woken:
                 client.resume(False)
+                if loop.monotonic() > until:
+                    self._unsettled = True
+                    return
             if not woken and not more:
                 return
         self._unsettled = True
@@ -238,11 +269,14 @@ class Engine(HTTPServer):
         """Send what streams have to say after the commit."""
         loop = self.loop
         if loop.streams.has_woken():
-            loop.pulls.update(dict.fromkeys(loop.streams.woken()))
+            loop.pulls.update(dict.fromkeys(loop.streams.take_woken()))
         if loop.pulls:
-            pulls, loop.pulls = loop.pulls, {}
-            for client in pulls:
+            pulls, loop.pulls, until = loop.pulls, {}, loop.until()
+            for pulled, client in enumerate(pulls, 1):
                 loop.shielded(client.pull)
+                if loop.monotonic() > until:
+                    loop.pulls = {**dict.fromkeys(islice(pulls, pulled, None)), **loop.pulls}
+                    return
 
     def _tell_slow(self, marks: list[float]) -> None:
         """One line for a turn that held everybody up."""
@@ -250,12 +284,6 @@ class Engine(HTTPServer):
         lengths = {f"{part}_s": round(end - start, 4) for part, (start, end) in zip(parts, pairwise(marks), strict=True) if end - start >= 0.001}
         self._log.warning("slow_turn", seconds=round(marks[-1] - marks[0], 4), costliest=self.loop.costliest,
                           costliest_s=round(self.loop.costliest_s, 4), **lengths)
-
-    def _failed(self, part: Any) -> None:
-        """A mistake in the engine itself: the connection that met it closes, the others go on."""
-        self._log.error("engine_failed", traceback=traceback.format_exc())
-        if isinstance(part, Connection):
-            part.close()
 
     # -- Connections ------------------------------------------------------------------------------------------------------------------
 
@@ -308,7 +336,10 @@ class Engine(HTTPServer):
             self._accepting = True
 
     def _sweep(self) -> None:
-        """End what takes too long. One look at everybody is cheaper than a timer for each."""
-        now = self.loop.now
+        """End what takes too long. One look at everybody is cheaper than a timer for each. Where many end at once, the next turn looks again."""
+        loop, now, until = self.loop, self.loop.now, self.loop.until()
         for client in [client for client in self._connections if client.deadline <= now or client.write_deadline <= now]:
             client.expire()
+            if loop.monotonic() > until:
+                loop.timers.at(now, partial(loop.shielded, self._sweep))
+                return

@@ -6,7 +6,7 @@ rendered or logged here, once. Rule 2: only `post` may be called from another th
 
 from __future__ import annotations
 
-import selectors
+import math
 import socket
 import traceback
 from collections import deque
@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
+from router.http.backlog import Backlog
 from router.http.bounds import EngineLimits
 from router.http.helpers import Helpers
 from router.http.hooks import Hooks, Stats
@@ -22,13 +23,14 @@ from router.http.messages import OUTCOMES, Outcome, Request, Response
 from router.http.outbox import Client, Outbox
 from router.http.parking import Parking
 from router.http.parser import Head
+from router.http.readiness import READ, Readiness, readiness
 from router.http.replies import Renderer, problem
 from router.http.timers import Timers
 from state.clock import Clock
 from state.errors import Fault
 from state.log import Log
 
-MESSAGES_PER_TURN_MAX = 1_000         # the rest waits for the next turn, with sockets read between
+PART_S_MAX = 0.005                    # of a turn, for each of its parts but the sockets; the rest waits for the next turn, with sockets read between
 PATIENCE_S_MAX = 0.5                  # the longest sleep of a turn, so that a longer gap between turns is known to be one
 GAP_S_MAX = 1.0                       # between two turns; above it the process did not serve (stopped, swapped, blocked)
 
@@ -47,7 +49,8 @@ class Loop:
         self.admit = hooks.admit
         self.handle = hooks.handle
         self.stats = Stats()
-        self.selector = selectors.DefaultSelector()
+        self.selector: Readiness = readiness()
+        self.backlog = Backlog()
         self.timers = Timers()
         self.helpers = Helpers(helper_threads, self.post_raw)
         self.outbox = Outbox()
@@ -58,6 +61,7 @@ class Loop:
         self.again: dict[Client, None] = {}           # connections with requests that the next turn goes on with
         self.pulls: dict[Client, None] = {}           # streams to pull after the commit
         self.closing = False                          # the engine is stopping: replies say so
+        self.leaving = False                          # it was told to stop: each turn may be the last
         self.now = self.monotonic()
         self.mark = self.now                          # when the last call into the house ended
         self.costliest_s = 0.0                        # of this turn
@@ -67,7 +71,7 @@ class Loop:
         self._waker, self._wakened = socket.socketpair()
         self._waker.setblocking(False)
         self._wakened.setblocking(False)
-        self.selector.register(self._wakened, selectors.EVENT_READ, self)
+        self.selector.register(self._wakened, READ, self)
         self._requests_named = 0
         self._id_prefix = f"{int(self._wall() * 1000):x}-"
 
@@ -85,10 +89,14 @@ class Loop:
 
     def patience(self) -> float:
         """How long the selector may sleep: until the next timer, and not at all while there is something to do."""
-        if self._messages or self.again or self.pulls or self.parks.has_woken() or self.streams.has_woken():
+        if self._messages or self.backlog or self.again or self.pulls or self.parks.has_woken() or self.streams.has_woken():
             return 0.0
         due = self.timers.next()
         return PATIENCE_S_MAX if due is None else min(PATIENCE_S_MAX, max(0.0, due - self.monotonic()))
+
+    def until(self, seconds: float = PART_S_MAX) -> float:
+        """The moment at which a part of the turn that begins now has had its time. When the engine leaves, there is no later turn: never."""
+        return math.inf if self.leaving else self.monotonic() + seconds
 
     def mark_time(self) -> float:
         """A part of the turn has ended: the next call into the house is measured from here."""
@@ -135,8 +143,9 @@ class Loop:
         self.mark = ended
 
     def refusal(self, fault: Fault, request_id: str) -> Response:
-        """A fault as its reply, counted."""
+        """A fault as its reply, counted. Its trace goes: a frame of it may hold the fault, which nobody would collect."""
         self.stats.refused[fault.code] += 1
+        fault.__traceback__ = None
         return problem(fault, request_id)
 
     def internal(self, request: Request) -> Response:
@@ -166,13 +175,18 @@ class Loop:
         self._messages.append((what, function))
 
     def read_messages(self) -> None:
-        """Call what was posted so far, in order, a bounded number."""
-        for _ in range(min(len(self._messages), MESSAGES_PER_TURN_MAX)):
+        """Call what was posted so far, in order, for a bounded time."""
+        if not self._messages:
+            return
+        until = self.until()
+        for _ in range(len(self._messages)):
             what, function = self._messages.popleft()
             if what:
                 self.guarded(what, function)
             else:
                 self.shielded(function)
+            if self.monotonic() > until:
+                return
 
     def shielded(self, function: Callable[[], object]) -> None:
         """Call a part of the engine itself: a mistake in it is logged and does not end the loop."""

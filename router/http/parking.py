@@ -14,6 +14,7 @@ class Parking(Generic[W]):
     def __init__(self) -> None:
         self._waiting: dict[Hashable, dict[W, None]] = {}
         self._woken: dict[Hashable, None] = {}
+        self._due: dict[W, None] = {}                 # of woken keys, in order
 
     def add(self, key: Hashable, waiter: W) -> None:
         """`waiter` waits for `key`, behind those that wait for it already."""
@@ -21,6 +22,7 @@ class Parking(Generic[W]):
 
     def remove(self, key: Hashable, waiter: W) -> None:
         """`waiter` no longer waits for `key`."""
+        self._due.pop(waiter, None)
         waiters = self._waiting.get(key)
         if waiters is not None:
             waiters.pop(waiter, None)
@@ -32,15 +34,23 @@ class Parking(Generic[W]):
         return len(self._waiting.get(key, ()))
 
     def wake(self, key: Hashable) -> None:
-        """Those that wait for `key` now will be in the next `woken`."""
+        """Those that wait for `key` will be in the next `woken`."""
         if key in self._waiting:
             self._woken[key] = None
 
     def has_woken(self) -> bool:
         """Whether `woken` would give somebody."""
-        return bool(self._woken)
+        return bool(self._woken or self._due)
 
     def woken(self) -> list[W]:
-        """Those whose key was woken since the last call, by key in the order of waking. They still wait: resuming removes them."""
-        keys, self._woken = self._woken, {}
-        return [waiter for key in keys for waiter in self._waiting.get(key, ())]
+        """Those whose key was woken, by key in the order of waking. They still wait: `remove` removes them, and who is not removed comes again."""
+        if self._woken:
+            keys, self._woken = self._woken, {}
+            self._due.update((waiter, None) for key in keys for waiter in self._waiting.get(key, ()))
+        return list(self._due)
+
+    def take_woken(self) -> list[W]:
+        """The same, each once."""
+        woken = self.woken()
+        self._due.clear()
+        return woken

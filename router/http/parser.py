@@ -22,6 +22,7 @@ REST_OF_LINE_BYTES = 32               # a request line without its target
 LENGTH_DIGITS_MAX = 18                # more is over every limit, and int() of thousands of digits is slow
 CHUNK_LINE_BYTES_MAX = 256            # a size and its extensions, which nobody uses
 CHUNK_SPARE_BYTES_MAX = 16 * 1024     # framing beyond what honest chunks of a few hundred bytes need: a body must not cost 100 times its length
+CHUNKS_PER_FEED_MAX = 1_000          # about 2 ms: one read may hold 10,000 chunks of a byte
 TRAILER_BYTES_MAX = 4 * 1024         # trailers are dropped, so there is no reason to take many
 REQUEST_ID_CHARACTERS_MAX = 128
 
@@ -217,8 +218,9 @@ def _what_is_wrong_with_fields(block: str) -> str:
 
 
 class BodyReader(Protocol):
-    """Takes the bytes behind a head until the body is whole: `rest` is then what follows it."""
+    """Takes the bytes behind a head until the body is whole: `rest` is then what follows it. `behind`: there is more to take in what was fed."""
 
+    behind: bool
     done: bool
     rest: bytes
 
@@ -228,6 +230,8 @@ class BodyReader(Protocol):
 
 class Fixed:
     """A body of known length."""
+
+    behind = False
 
     def __init__(self, length: int) -> None:
         self.left = length
@@ -249,6 +253,7 @@ class Chunked:
     """A chunked body. Extensions are ignored and trailers dropped, both within bounds. `stage` is size, data, end or trailer."""
 
     def __init__(self) -> None:
+        self.behind = False
         self.done = False
         self.rest = b""
         self._stage = "size"
@@ -256,11 +261,12 @@ class Chunked:
         self._spare = CHUNK_SPARE_BYTES_MAX
 
     def feed(self, data: bytes) -> bytes:
-        """The body bytes in `data`, chunks joined."""
+        """The body bytes in `data`, chunks joined; where these are very many, those of the first, and `behind` is set: feed again."""
         buffer, self.rest = self.rest + data, b""
         pieces: list[bytes] = []
-        at = 0
-        while not self.done:
+        at, left = 0, CHUNKS_PER_FEED_MAX
+        while not self.done and left:
+            left -= 1
             if self._stage == "data":
                 piece = buffer[at:at + self._left]
                 pieces.append(piece)
@@ -285,6 +291,7 @@ class Chunked:
             self._line(buffer[at:line_end])
             at = line_end + 2
         self.rest = buffer[at:]
+        self.behind = not left and not self.done
         return b"".join(pieces) if len(pieces) != 1 else pieces[0]
 
     def _line(self, line: bytes) -> None:

@@ -7,7 +7,6 @@ there by the outbox. Rule 3: an end of file while a reply is owed only stops the
 from __future__ import annotations
 
 import math
-import selectors
 import socket
 import ssl
 from abc import abstractmethod
@@ -16,8 +15,8 @@ from http.server import BaseHTTPRequestHandler
 
 from router.http.loop import Loop
 from router.http.outbox import Client
+from router.http.readiness import GONE, READ, WRITE
 
-READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 NEVER = math.inf
 RECEIVE_BYTES = 64 * 1024             # one read of a socket: a whole pipeline, or four TLS records
 SEND_JOIN_BYTES = 64 * 1024           # replies of one turn up to this leave as one buffer
@@ -37,6 +36,7 @@ REFUSED = "refused"                   # the last reply is made; more of its requ
 LINGER = "linger"                     # the last reply is sent; what still comes is dropped until the client has seen it
 CLOSED = "closed"
 
+FORSAKEN_UNREAD = frozenset((PARKED, STREAMING))      # not read because enough of the client is here, but over when the client has left
 READING = frozenset((HANDSHAKE, IDLE, HEAD, BODY, UPLOAD, DISCARD, PARKED, OFFLOADED, STREAMING, LINGER))
 BLOCKED = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -97,9 +97,11 @@ class Wire(BaseHTTPRequestHandler, Client):
             self.flush()
         if mask & READ and self.interest & READ:
             self.receive()
+        elif mask & GONE and self.interest & GONE:
+            self.close()
 
     def watch(self, interest: int) -> None:
-        """Have the selector watch for this from now on; 0 is nothing, not even a reset."""
+        """Have the selector watch for this from now on; 0 is nothing, not even a reset. READ holds GONE."""
         if interest == self.interest:
             return
         selector = self.loop.selector
@@ -113,7 +115,10 @@ class Wire(BaseHTTPRequestHandler, Client):
 
     def steer(self) -> None:
         """Watch for what the state asks for."""
-        wanted = READ if self.state in READING and self.may_read() else 0
+        if self.state in READING and self.may_read():
+            wanted = READ
+        else:
+            wanted = GONE if self.state in FORSAKEN_UNREAD else 0
         self.watch(wanted | WRITE if self.out else wanted)
 
     def shake_hands(self) -> None:

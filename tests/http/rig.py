@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from router.http.bounds import EngineLimits
@@ -18,6 +18,8 @@ from router.http.replies import json_response
 from state.clock import Clock
 from state.errors import Fault, NoSuchRoute
 from state.log import Log
+from tests import kit
+from tests.http.reader import Reading, Seen, read
 
 PATIENCE_S = 5.0        # of a client that waits for what ought to come at once
 BODY_BYTES_MAX = 1_000_000
@@ -114,6 +116,56 @@ class House:
             if seen[-1]:
                 return
         raise AssertionError("it never came to be so")
+
+
+class Recorder(House):
+    """Answers every request with 200 and notes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Seen] = []
+
+    def handle(self, request: Request) -> Outcome:
+        self.seen.append(Seen(request.method, request.target, request.body))
+        return ok(request)
+
+
+def bytes_to_hide() -> list[bytes]:
+    """Each byte by itself that a parser might take for something else; with --long all 256."""
+    some = b"\0\x01\x07\x08\t\n\x0b\x0c\r\x1b\x1c\x1f !\"#%&'()+,-./0123579:;<=>?@AFGXZ[\\]_`afgxz{|}~\x7f\x80\x85\xa0\xad\xb2\xc2\xe2\xef\xfe\xff"
+    return [bytes([byte]) for byte in (range(256) if kit.LONG else some)]
+
+
+def talk(port: int, *parts: bytes) -> bytes:
+    """All that comes back to a client that sends these bytes and ends its side. It may be cut off while it sends."""
+    with Client(port) as client:
+        with suppress(OSError):
+            for part in parts:
+                client.send(part)
+            client.socket.shutdown(socket.SHUT_WR)
+        return client.rest()
+
+
+def statuses(answer: bytes) -> list[int]:
+    """Of the replies in what came back, in order, without 100; each ends its head with an empty line, and has one X-Request-Id."""
+    heads = [block for block in answer.split(b"HTTP/1.1 ")[1:] if b"X-Request-Id: " in block]
+    return [int(head[:3]) for head in heads]
+
+
+def reads_as_written(house: Recorder, port: int, *parts: bytes) -> Reading:
+    """Send bytes to the engine and to the second reader: both see the same requests, and what one refuses the other does."""
+    data = b"".join(parts)
+    reading = read(data)
+    house.seen.clear()
+    answer = talk(port, *parts)
+    codes = statuses(answer)
+    shown = f"{data[:3_000]!r} in {len(parts)} parts"
+    assert house.seen == reading.requests, f"{shown}\n   seen {house.seen}\n wanted {reading}"
+    assert codes[:len(reading.requests)] == [200] * len(reading.requests), f"{shown}: {codes}, {answer!r}"
+    refusals = codes[len(reading.requests):]
+    allowed = {"refused": (1,), "closed": (0,), "whole": (0,), "partial": (0, 1)}[reading.end]
+    assert len(refusals) in allowed and all(status >= 400 for status in refusals), f"{shown}: {reading.end}, but {codes}"
+    return reading
 
 
 def an_engine(house: House, limits: EngineLimits | None = None, ssl_context: ssl.SSLContext | None = None, clock: Clock | None = None) -> Engine:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from state.content import READ_BYTES, YOUNG_S, Content, sweep
 from state.disk import Disk
-from state.errors import BodyTooLarge, DigestMismatch, UnknownArtifact
-from tests.kit import a_folder, refuses, same
+from state.errors import BodyTooLarge, DigestMismatch, DiskLow, StorageUnavailable, UnknownArtifact
+from tests.kit import Skip, a_folder, refuses, same
 
 
 def sha256(data: bytes) -> str:
@@ -118,3 +118,31 @@ def test_what_became_young_while_a_sweep_looked_elsewhere_stays():
             super().remove(path)
     same(sweep(Slow(), content.folder, set(), 10), 1)
     same(len(names(content.folder)), 2)
+
+
+def test_a_disk_that_is_full_is_said_so_whenever_it_shows_and_nothing_is_left():
+    full = Path("/dev/full")
+    if not full.exists():
+        raise Skip("there is no /dev/full here")
+    content = Content(a_folder() / "artifacts")
+    for size in (1_000_000, 10):               # shows when it is written, or only when it is written out
+
+        def store(size: int = size) -> None:
+            upload = content.upload("", size)
+            upload.write(b"")
+            upload._file.close()
+            upload._file = open(full, "wb")  # noqa: SIM115 - closed by the upload
+            try:
+                upload.write(bytes(size))
+                upload.finish()
+            finally:
+                upload.abort()
+        same(refuses(DiskLow, store).retry_after_s, 30)
+        same(names(content.folder), set())
+
+
+def test_a_disk_that_refuses_for_another_reason_is_unavailable():
+    content = Content(a_folder() / "artifacts")
+    content.folder.rmdir()
+    refuses(StorageUnavailable, lambda: content.put(b"a"), "refuses writes")
+    refuses(StorageUnavailable, lambda: content.upload("", 5).finish(), "refuses writes")
