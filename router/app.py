@@ -49,6 +49,7 @@ from state.writer import ThreadWriter
 SWITCH_S = 0.0005              # a helper thread that computes must not hold the loop for Python's usual 5 ms
 TICK_AFTER_S = 0.005           # after a commit the state has housekeeping to do
 SECOND_S = 1.0
+EVICT_EVERY_S = 0.05           # a slice of what has ended; ten thousand may end in a second
 EMBEDDED_TICK_S = 0.25
 LEAVE_TICK_S = 0.05
 OVERDUE_S = 0.02               # until what is due and could not be done, because the disk refuses, is tried again: not in every turn
@@ -120,6 +121,7 @@ class House:
         self.started_at = self.clock.wall()
         every = self.engine.call_every
         every(SECOND_S, self._each_second)
+        every(EVICT_EVERY_S, lambda: self.store.evict(lambda job_id: self.engine.parked(("job", job_id)) > 0))
         every(PING_S, self._ping)
         every(SWEEP_S, lambda: self.sweep.start(self.engine.post, self.engine.offload))
         if self.settings.worker:
@@ -202,7 +204,6 @@ class House:
     def _each_second(self) -> None:
         self.duties.moments()                  # also after the wall clock was set
         self.duties.silent_workers()
-        self.store.evict(lambda job_id: self.engine.parked(("job", job_id)) > 0)
         self.config_folder.look(self.clock.monotonic(), self._reconfigured)
 
     def _reconfigured(self, config: Config) -> None:

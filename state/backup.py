@@ -31,6 +31,7 @@ from state.records import stamped
 
 MANIFEST = "MANIFEST.jsonl"
 TRIES_MAX = 3                  # a checkpoint of a busy server may have let go of a segment between two looks; twice in a row was never seen
+PINS_MAX = 100                 # a checkpoint takes longer than it takes to open a few files
 LOOK_FILES = 100               # copied between two looks for new segments: well under the seconds that the fastest load takes to fill one
 CHUNK_BYTES = 8 << 20          # of one file copied between two looks
 SEGMENT = re.compile(r"[0-9]{6,}\.jsonl")
@@ -65,12 +66,13 @@ class Pinned(DryDisk):
 
     def pin(self) -> None:
         """Hold what the newest mark needs: if it still stands afterwards, nothing that it needs was gone before."""
-        while True:
+        for _ in range(PINS_MAX):
             self.mark = checkpoints.read_mark(self._real, self._folder)
             self._hold(checkpoints.name_of(self.mark))
             self.look()
             if checkpoints.read_mark(self._real, self._folder) == self.mark:
                 return
+        raise Missed("a checkpoint was completed at every look")
 
     def look(self) -> None:
         """Hold segments that are new."""

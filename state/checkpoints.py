@@ -133,7 +133,7 @@ class Checkpoints:
         self._writer, self._tables, self._log = writer, tables, log
         self.mark = self.cut = 0
         self._file: CheckpointFile | None = None
-        self._rest: list[str] = []
+        self._rest: list[str] = []                     # ids of jobs that are not in it yet, last first
         self._errors: list[Exception] = []             # of the one under way
         self._finishing = False
         self._pending = 0                              # slices
@@ -158,7 +158,7 @@ class Checkpoints:
         self._journal.rotate()
         self._file = CheckpointFile(self._journal.seq)
         self.cut = self._journal.seq
-        self._rest = list(self._tables.jobs)
+        self._rest = list(reversed(self._tables.jobs))
         self._errors = []
         self._bytes = 0
         path = self._folder / "checkpoint.tmp"
@@ -176,7 +176,7 @@ class Checkpoints:
             self._give_up(now, self._errors[0])
             return False
         if self._rest:
-            ids, self._rest = self._rest[:SLICE_RECORDS], self._rest[SLICE_RECORDS:]
+            ids = [self._rest.pop() for _ in range(min(SLICE_RECORDS, len(self._rest)))]
             jobs = (self._tables.jobs.get(job_id) for job_id in ids)
             self._append(self._file.lines(["job", job_image(job)] for job in jobs if job is not None and job.state not in JOB_ENDED))
             return True

@@ -8,7 +8,6 @@ Memory is that of a start: the live records; finished jobs and content are read 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,8 +36,9 @@ class NotData(Exception):
 
 
 class Repaired(NamedTuple):
-    """What a repair did: where it keeps what it replaced (relative), each thing that was done to a file, and what is lost."""
+    """What a repair found and did: where it keeps what it replaced (relative), each thing that was done to a file, and what is lost."""
 
+    found: Examination
     aside: str
     done: list[list[str]]
     lost: list[str]
@@ -119,27 +119,25 @@ def _look_at_audit(exam: Examination) -> None:
         exam.say("illegal_moves", "audit.jsonl", f"{len(lines)} lines: each is a move that was refused, with the place in the code that asked for it")
 
 
-def repair(disk: Disk, folder: Path, bundle_is_whole: Whole | None, now: float,
-           tell: Callable[[str], object] = lambda line: None) -> tuple[Examination, Repaired]:
+def repair(disk: Disk, folder: Path, bundle_is_whole: Whole | None, now: float) -> tuple[Examination, Repaired]:
     """Examine and mend until nothing more can be mended; the last examination, and what was done. `now` is wall seconds. Raises OSError."""
     aside = f"doctor/{iso(now).replace(':', '').replace('.', '-')}"
     mender = Mender(disk, folder, folder / aside)
     lost: list[str] = []
-    exam = examine(disk, folder, bundle_is_whole)
+    exam = first = examine(disk, folder, bundle_is_whole)
     for _ in range(ROUNDS_MAX):
         if not exam.mends and not _to_rebuild(exam):
             break
-        for finding in exam.findings:
-            tell(finding.text())
-        _report(mender, exam, lost, False)
+        if exam is first:
+            _write_report(mender, "plan.json", first, lost)
         for mend in exam.mends.values():
             mend(mender)
         if _to_rebuild(exam):
             lost += rebuild(mender, exam, now)
         exam = examine(disk, folder, bundle_is_whole)
     if mender.done:
-        _report(mender, exam, lost, True)
-    return exam, Repaired(aside if mender.done else "", mender.done, lost)
+        _write_report(mender, "report.json", exam, lost)
+    return exam, Repaired(first, aside if mender.done else "", mender.done, lost)
 
 
 def _to_rebuild(exam: Examination) -> bool:
@@ -147,9 +145,8 @@ def _to_rebuild(exam: Examination) -> bool:
     return bool(exam.refused or exam.tally["done_ahead"] or any(f.repair == REBUILD and f.severity != NOTE for f in exam.findings))
 
 
-def _report(mender: Mender, exam: Examination, lost: list[str], complete: bool) -> None:
-    """report.json beside what is kept: before the first change, and after the last."""
-    document: dict[str, Any] = {"complete": complete, "findings": [f.document() for f in exam.findings], "done": mender.done, "lost": lost}
+def _write_report(mender: Mender, name: str, exam: Examination, lost: list[str]) -> None:
+    """plan.json before the first change: what was found. report.json after the last: what is left, what was done, what is lost."""
+    document: dict[str, Any] = {"findings": [f.document() for f in exam.findings], "done": mender.done, "lost": lost}
     mender.disk.make_folder(mender.aside)
-    mender.disk.replace(mender.aside / ("report.json" if complete else "plan.json"), json.dumps(document, indent=1, ensure_ascii=False).encode(),
-                        durable=True)
+    mender.disk.replace(mender.aside / name, json.dumps(document, indent=1, ensure_ascii=False).encode(), durable=True)

@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from state.errors import Fault
 from state.finished import Row
 from state.projection import Event
-from state.records import Job, JobDelta, Worker
+from state.records import Job, JobDelta, Worker, job_image
 
 Key = tuple[str, str]                           # scope and idempotency key
 KeyUse = tuple[str, str, float, int]            # job id, sha256 of the body, wall time, HTTP status of the first answer
@@ -44,6 +44,26 @@ class Unit:
         self.encoded = b""                                 # the changes as JSON: what cannot be encoded fails its own unit, not the turn
         self.jobs: dict[str, Job | None] = {}              # records after the unit; None: gone from memory
         self.workers: dict[str, Worker | None] = {}
+
+    def delta(self, job_id: str) -> JobDelta:
+        """What the unit changes of a job, to be added to."""
+        delta = self.deltas.get(job_id)
+        if delta is None:
+            delta = self.deltas[job_id] = JobDelta()
+        return delta
+
+    def describe(self, jobs: Mapping[str, Job], workers: Mapping[str, Worker], needs_image: Callable[[Job], bool]) -> None:
+        """Gather the records as they are now, and say the changes as journaled."""
+        for job_id, before in self.before_jobs.items():
+            job = self.jobs[job_id] = jobs[job_id]
+            if before is None or self.deltas[job_id].whole or needs_image(before):
+                self.changes.append(["job", job_image(job)])
+            else:
+                self.changes.append(["job+", job_id, self.deltas[job_id].document()])
+        for worker_id in self.before_workers:
+            worker = self.workers[worker_id] = workers.get(worker_id)
+            self.changes.append(["worker-", worker_id] if worker is None else ["worker", worker])
+        self.changes.extend(["event", job_id, event] for job_id, event in self.events)
 
 
 class Ticket:

@@ -32,7 +32,8 @@ class Examination:
         self.mark = 0
         self.newest = 0                            # unit that the journal ends with
         self.found: Found | None = None
-        self.refused = ""                          # why a start would be
+        self.refused = ""                          # why recovery would be
+        self.blocked = ""                          # why the server would not start although recovery succeeds
         self.findings: list[Finding] = []
         self.tally: Counter[str] = Counter()       # by code
         self.counts: Counter[str] = Counter()      # of what was looked at
@@ -68,6 +69,11 @@ class Examination:
     def unknown(self, file: str) -> None:
         """A name that is none of ours."""
         self.say("unknown_file", file, "nothing of ours has this name; it is left alone")
+
+    @property
+    def start_problem(self) -> str:
+        """Why a server would not start, "" if it would."""
+        return self.refused or self.blocked
 
     @property
     def healthy(self) -> bool:

@@ -37,7 +37,7 @@ Kept = tuple[str, int, int]                       # job id, files more or less, 
 
 def write_files(disk: Disk, files: Files, kept: list[Kept]) -> None:
     """Put a batch in place; `kept` gets what was done so far, also where this raises OSError."""
-    for folder in {path.rpartition("/")[0] for path in (*(path for path, *_ in files.jobs), *(path for path, _ in files.append))}:
+    for folder in dict.fromkeys(path.rpartition("/")[0] for path in (*(path for path, *_ in files.jobs), *(path for path, _ in files.append))):
         disk.make_folder(folder)
     rows: dict[str, list[bytes]] = {}
     for path, index, newest_ms, raw in files.jobs:

@@ -88,9 +88,14 @@ def _look_at_definitions(exam: Examination) -> dict[str, str]:
         else:
             there.add(sha256)
             exam.counts["definitions"] += 1
-            if _check_hash(exam, "definition_damaged", file, sha256) and sha256 in exam.definitions:
+            whole = _check_hash(exam, "definition_damaged", file, sha256)
+            if not whole and sha256 in exam.needed:
+                exam.blocked = f"live jobs need {file}, which is damaged"
+            if whole and sha256 in exam.definitions:
                 bundles[json.loads(exam.disk.read(exam.folder / file))["bundle"]["sha256"]] = sha256
     for sha256 in sorted(exam.definitions - there):
-        live = "; live jobs need it, so the server does not start" if sha256 in exam.needed else ""
-        exam.say("definition_missing", f"definitions/{sha256}.json", f"kept jobs run by it{live}")
+        file = f"definitions/{sha256}.json"
+        if sha256 in exam.needed:
+            exam.blocked = f"live jobs need {file}, which is not here"
+        exam.say("definition_missing", file, "live jobs need it: the server does not start" if sha256 in exam.needed else "finished jobs ran by it")
     return bundles

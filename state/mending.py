@@ -1,6 +1,6 @@
 """What a repair may do to a data folder: put a file in place, or take one away. Whatever it replaces is kept first.
 
-    data/doctor/<time>/...          under the path that it had: what was replaced or taken away; report.json says why
+    data/doctor/<time>/...          under the path that it had: what was replaced or taken away; plan.json says why, report.json how it ended
 
 Each verb leaves the folder as it was or as it should be, whenever the process ends: a copy is durable before its original is replaced, and a file
 is taken away by a rename. A repair that was cut off is made again by the next one.

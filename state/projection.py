@@ -25,7 +25,7 @@ from state.writer import Writer
 
 PASS_AFTER_S = 0.05        # gathers a batch; a folder that is written too often is what files cost most
 LIVE_AFTER_S = 0.5         # a job that ends within this writes one file instead of two; half of what a file may be behind
-PASS_DOCUMENTS_MAX = 200   # a batch: about 1 ms of the loop
+PASS_DOCUMENTS_MAX = 400   # a batch: about 2 ms of the loop
 RETRY_S = 1.0              # after the disk refused a file
 EVENTS_KEPT_S = 5.0        # after they were written: longer than a reader takes from opening an event file to asking for what is pending
 
@@ -47,14 +47,16 @@ class Since(NamedTuple):
     at: float
 
 
-class Batch(NamedTuple):
+class Batch:
     """What one pass hands to the writer, and what it is about. Done files are counted: `kept` gets what each did to the figures."""
 
-    files: Files
-    jobs: dict[str, Since]
-    workers: dict[str, Since]
-    events: dict[str, list[Event]]
-    kept: list[Kept]
+    def __init__(self) -> None:
+        self.files = Files([], [], [], [])
+        self.jobs: dict[str, Since] = {}
+        self.workers: dict[str, Since] = {}
+        self.events: dict[str, list[Event]] = {}
+        self.kept: list[Kept] = []
+        self.oldest = Since(0, inf)
 
 
 class Projection:
@@ -116,9 +118,8 @@ class Projection:
         return all(since.seq > seq for since in self._oldest())
 
     def _oldest(self) -> list[Since]:
-        flight = (self._flight.jobs, self._flight.workers) if self._flight is not None else ()
-        oldest = [min(some.values()) for some in flight if some]               # a batch takes what has ended before what is older
-        return oldest + [next(iter(some.values())) for some in (self._dirty, self._dirty_workers) if some]
+        oldest = [next(iter(some.values())) for some in (self._dirty, self._dirty_workers) if some]
+        return oldest if self._flight is None else [*oldest, self._flight.oldest]
 
     def behind(self, job_id: str) -> bool:
         """True if the job's file is not as its record is, or the writer has not said so yet."""
@@ -140,12 +141,14 @@ class Projection:
         if now - self._turned_at > EVENTS_KEPT_S:
             self._older_events, self._written_events, self._turned_at = self._written_events, {}, now
         if self.ready(now) or (at_once and self.ready(inf)):
-            batch = self._flight = self._batch(inf if at_once else now)
+            batch = self._batch(inf if at_once else now)
+            batch.oldest = min((*batch.jobs.values(), *batch.workers.values()))    # it takes what has ended before what is older
+            self._flight = batch
             self._writer.hand(lambda: self._filer.write(batch.files, batch.kept), lambda error: self._written(batch, error, now))
 
     def _batch(self, now: float) -> Batch:
-        files = Files([], [], [], [])
-        batch = Batch(files, {}, {}, {}, [])
+        batch = Batch()
+        files = batch.files
         for job_id in self._due(now):
             batch.jobs[job_id] = self._dirty.pop(job_id)
             self._ended.pop(job_id, None)

@@ -10,7 +10,7 @@ document of the old version, and say so in CHANGELOG. A field is never reused wi
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -294,6 +294,13 @@ class JobDelta:
         """Members of a step change."""
         known = self.steps.get(index)
         self.steps[index] = members if known is None else {**known, **members}
+
+    def moved(self, steps: Iterable[tuple[int, dict[str, Any]]], entries: list[Moved], cut: bool) -> None:
+        """Edges were taken; `cut`: the history has no room for all of it."""
+        for index, members in steps:
+            self.step(index, members)
+        self.history += entries
+        self.whole = self.whole or cut
 
     def document(self) -> dict[str, Any]:
         """As journaled; `apply_delta` reads it."""

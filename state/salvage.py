@@ -43,6 +43,7 @@ from state.store import Move, Store
 from state.streams import read_events
 
 PAUSABLE = ("queued", "processing", "waiting")
+ENDLESS = 1 << 62              # the last unit of a journal whose end nobody knows
 
 
 class Moment(Clock):
@@ -69,6 +70,8 @@ class Salvaged:
         self.mark = 0
         self.units: list[tuple[int, int]] = []     # stretches of units that were read, in order
         self.lost: list[str] = []
+        self.damaged: list[str] = []               # ids of jobs whose live document cannot be read
+        self.endless = False                       # no segment is here: units after the newest may be lost
 
     def image(self, job: Job) -> None:
         """A whole record; the newest counts."""
@@ -123,8 +126,8 @@ class Salvaged:
             if first > at + 1:
                 found.append((at + 1, first - 1))
             at = max(at, last)
-        if self.newest > at:
-            found.append((at + 1, self.newest))
+        if self.newest > at or self.endless:
+            found.append((at + 1, ENDLESS if self.endless else self.newest))
         return found
 
 
@@ -157,6 +160,8 @@ def gather(exam: Examination) -> Salvaged:
         document = unsealed(disk.read(folder / "jobs" / "live" / name)) if name.endswith(".json") else None
         if document is not None:
             found.image(job_from_document(document))
+        elif is_job_id(name.removesuffix(".json")):
+            found.damaged.append(name.removesuffix(".json"))
     for name in disk.names(folder / "workers"):
         document = unsealed(disk.read(folder / "workers" / name)) if name.endswith(".json") else None
         if document is not None:
@@ -164,6 +169,9 @@ def gather(exam: Examination) -> Salvaged:
     _finished(exam, found)
     for unit in _units(exam):
         found.unit(unit)
+    found.endless = not exam.counts["segments"]
+    found.lost += [f"job {job_id}: its document is damaged, and nothing else has it" for job_id in found.damaged
+                   if job_id not in found.jobs and not disk.exists(exam.finished.path(job_id))]
     return found
 
 
@@ -258,7 +266,7 @@ def _pause(found: Salvaged, now: float) -> list[str]:
     gaps = found.gaps()
     if not gaps:
         return []
-    named = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in gaps)
+    named = ", ".join(_named(first, last) for first, last in gaps)
     lost = [f"units {named} cannot be read: jobs that they created and no later unit has whole, and what they said of others"]
     clock = Moment(now)
     store = Store(Reopened(found), clock, Ids(clock, lambda bits: 0), Log(clock, write=lambda line: None))
@@ -273,6 +281,10 @@ def _pause(found: Salvaged, now: float) -> list[str]:
     for job_id, event in unit.events:
         found.events.setdefault(job_id, []).append(event)
     return lost
+
+
+def _named(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first} to {last}" if last < ENDLESS else f"after unit {first - 1}"
 
 
 def _put_events(mender: Mender, found: Salvaged) -> None:

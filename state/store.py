@@ -25,7 +25,7 @@ from state.keys import Keys
 from state.log import Log
 from state.order import Order
 from state.projection import Event
-from state.records import Job, JobDelta, Moved, Step, Worker, changed_job, changed_step, cut_history, encode, job_image
+from state.records import Job, Moved, Step, Worker, changed_job, changed_step, cut_history, encode
 
 JobIndex = Callable[[Job | None, Job | None], None]
 WorkerIndex = Callable[[Worker | None, Worker | None], None]
@@ -109,7 +109,7 @@ class Store:
         assert unit is not None
         if unit.before_jobs or unit.before_workers or unit.events:
             try:
-                self._describe(unit)
+                unit.describe(self.jobs, self.workers, self.engine.needs_image)
                 unit.encoded = encode(unit.changes)
             except BaseException:
                 self._undo(unit)
@@ -163,20 +163,6 @@ class Store:
                 for unit in units:
                     listener(unit)
         return ticket
-
-    def _describe(self, unit: Unit) -> None:
-        for job_id, before in unit.before_jobs.items():
-            job = self.jobs[job_id]
-            unit.jobs[job_id] = job
-            if before is None or unit.deltas[job_id].whole or self.engine.needs_image(before):
-                unit.changes.append(["job", job_image(job)])
-            else:
-                unit.changes.append(["job+", job_id, unit.deltas[job_id].document()])
-        for worker_id in unit.before_workers:
-            worker = self.workers.get(worker_id)
-            unit.workers[worker_id] = worker
-            unit.changes.append(["worker-", worker_id] if worker is None else ["worker", worker])
-        unit.changes.extend(["event", job_id, event] for job_id, event in unit.events)
 
     def _undo_all(self, units: list[Unit]) -> None:
         for unit in reversed(units):
@@ -264,11 +250,7 @@ class Store:
             entries.append(Moved(n, of, move.from_state, move.to, move.why, by, at))
         history, cut = cut_history((*job.history, *entries))
         fields["state"], fields["last_n"], fields["updated_at"] = state, n, at
-        delta = self._delta(job)
-        delta.history += entries
-        delta.whole = delta.whole or bool(cut)
-        for index, members in changes:
-            delta.step(index, members)
+        self._unit.delta(job_id).moved(changes, entries, bool(cut))
         self._unit.events.extend((job_id, Event(m.n, "moved", "" if m.of == "job" else m.of, list(m), m.at)) for m in cut)
         return self._change_job(job, fields, steps=tuple(steps), history=history)
 
@@ -282,7 +264,7 @@ class Store:
         assert self._unit is not None and "state" not in fields
         job = self.job(job_id)
         index = next(index for index, step in enumerate(job.steps) if step.id == step_id)
-        self._delta(job).step(index, fields)
+        self._unit.delta(job.id).step(index, fields)
         steps = (*job.steps[:index], changed_step(job.steps[index], fields), *job.steps[index + 1:])
         return self._change_job(job, {"updated_at": self._unit.at}, steps=steps)
 
@@ -295,19 +277,11 @@ class Store:
         self._change_job(job, {"last_n": event.n})
         return event.n
 
-    def _delta(self, job: Job) -> JobDelta:
-        """Of the open unit."""
-        assert self._unit is not None
-        delta = self._unit.deltas.get(job.id)
-        if delta is None:
-            delta = self._unit.deltas[job.id] = JobDelta()
-        return delta
-
     def _change_job(self, job: Job, members: dict[str, Any], **told: Any) -> Job:
         """Swap in the job with other members; those that are `told` the journal hears of in another way."""
         assert self._unit is not None
         members["seq"] = self._unit.seq
-        self._delta(job).members.update(members)
+        self._unit.delta(job.id).members.update(members)
         changed = changed_job(job, {**members, **told})
         self._swap_job(job.id, changed)
         return changed
