@@ -68,7 +68,7 @@ def restarts(folder: Path, jobs: int, rounds: int) -> list[float]:
     times_s = []
     for _ in range(rounds):
         with running(folder, "--no-worker") as house:
-            found = house.get("/ready")["jobs"]
+            found = house.ready()["jobs"]
             if found != {"queued": jobs}:
                 raise RuntimeError(f"{jobs} jobs were acknowledged, after the restart there are {found}")
             times_s.append(house.started_s)

@@ -11,7 +11,7 @@ import selectors
 import socket
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import processes
 from load import Connection, percentiles_ms
@@ -63,7 +63,7 @@ def measured(polls: int, wakes: int) -> Crowd:
         _all_parked(house, polls)
         full = processes.memory_bytes(house.pid)
         spread = max(1, polls // wakes)
-        times_s = [_wake(house, names[n * spread], connections[n * spread]) for n in range(wakes)]
+        times_s = [_woken_and_parked(house, names, connections, n * spread % polls) for n in range(wakes)]
         for connection in connections:
             connection.socket.close()
     return Crowd(idle, registered, full, times_s)
@@ -76,9 +76,9 @@ def _allow_descriptors(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _park(house: House, worker: str) -> Connection:
+def _park(house: House, worker: str, seen: int = 0) -> Connection:
     """A connection with a poll of this worker under way."""
-    connection = Connection(house.port, encoded("GET", f"/commands?worker={worker}&max=1&wait={PARK_S}&seen=0").encode())
+    connection = Connection(house.port, encoded("GET", f"/commands?worker={worker}&max=1&wait={PARK_S}&seen={seen}").encode())
     connection.send()
     return connection
 
@@ -86,14 +86,24 @@ def _park(house: House, worker: str) -> Connection:
 def _all_parked(house: House, polls: int) -> None:
     """Wait until the server says that it holds the polls."""
     until = time.monotonic() + PARKED_S_MAX
-    while house.get("/ready")["parked_polls"] < polls:
+    while house.ready()["parked_polls"] < polls:
         if time.monotonic() > until:
             raise RuntimeError(f"of {polls} polls the server holds {house.get('/ready')['parked_polls']}")
         time.sleep(0.02)
 
 
-def _wake(house: House, worker: str, poll: Connection) -> float:
-    """Seconds from sending work for one worker to the command in the reply of its poll, which must name the job that was acknowledged."""
+def _woken_and_parked(house: House, names: list[str], connections: list[Connection], n: int) -> float:
+    """Seconds of one wake; afterwards the worker delivers its result and polls again, so that as many are parked as before."""
+    seconds, command = _wake(house, names[n], connections[n])
+    house.post("/result", {"worker": names[n], "lease": command["lease"], "attempt": command["attempt"], "status": "done", "output": {}})
+    connections[n].socket.close()
+    connections[n] = _park(house, names[n], command["n"])
+    _all_parked(house, len(names))
+    return seconds
+
+
+def _wake(house: House, worker: str, poll: Connection) -> tuple[float, dict[str, Any]]:
+    """(seconds from sending work for one worker to the command in the reply of its poll, the command), which must name the acknowledged job."""
     sender = Connection(house.port, encoded("POST", "/dispatch", {"worker": worker, "skill": SKILL, "input": {}}).encode())
     with selectors.DefaultSelector() as selector:
         for connection in (sender, poll):
@@ -109,4 +119,4 @@ def _wake(house: House, worker: str, poll: Connection) -> float:
     job, commands = (json.loads(replies[c.socket][0].partition(b"\r\n\r\n")[2]) for c in (sender, poll))
     if [(c["type"], c["job"]) for c in commands["commands"]] != [("run", job["id"])]:
         raise RuntimeError(f"job {job} woke a poll with {commands}")
-    return replies[poll.socket][1] - sender.sent_at
+    return replies[poll.socket][1] - sender.sent_at, commands["commands"][0]

@@ -170,10 +170,14 @@ class House(Subject):
             if job["state"] != "done" or job["output"] != {} or len(job["history"]) != 5:
                 raise RuntimeError(f"the job did not end as it should: {json.dumps(job)[:1000]}")
 
+    def ready(self) -> Any:
+        """What /ready says, also while it is 503 because files lag."""
+        return json.loads(self.ask("GET", "/ready").body)
+
     def drained(self) -> None:
         """Wait until no job is live and new ones are taken (files that lag behind make /ready 503)."""
         until = time.monotonic() + READY_S_MAX
-        while (ready := json.loads(self.ask("GET", "/ready").body))["reasons"] or set(ready["jobs"]) - {"done"}:
+        while (ready := self.ready())["reasons"] or set(ready["jobs"]) - {"done"}:
             if time.monotonic() > until:
                 raise RuntimeError(f"jobs are left after {READY_S_MAX:.0f} s: {ready}")
             time.sleep(0.05)

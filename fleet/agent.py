@@ -165,6 +165,8 @@ class Agent:
                 self._interrupt(attempt, NOT_STARTED)
             else:
                 self.intake.prepare(attempt)
+        if any(attempt.once for attempt in attempts):
+            self.heart.beat_now()                     # they begin when the server knows that they have arrived
         for command, why in bad:
             self._log.error("bad_command", reason=why, lease=str(command.get("lease")))
             message = unreadable(self.book, command, why)
@@ -192,8 +194,9 @@ class Agent:
         return self.content.bundles / sha256
 
     def _lease_is_fresh(self, attempt: Attempt) -> bool:
-        """False when the server may have taken the lease of an attempt that must not run twice: it was not reached for as long as a lease."""
-        return time.monotonic() - self.book.heard_at < self.book.lease_s
+        """False when the server may give an attempt that must not run twice to somebody else: it does not know yet that the grant has arrived, or it
+        was not reached for as long as a lease."""
+        return attempt.n <= self.book.known and time.monotonic() - self.book.heard_at < self.book.lease_s
 
     def _discard(self, path: Path) -> None:
         self.errands.put(lambda _: remove(path))

@@ -39,6 +39,7 @@ class Book:
         self._finished: OrderedDict[str, None] = OrderedDict()
         self._unfinished = 0
         self._seen: int | None = None
+        self.known = 0                              # highest grant of which the server knows that it has arrived
 
     def heartbeat(self) -> tuple[bytes, int | None]:
         """The body of a heartbeat, and the `seen` in it."""
@@ -55,12 +56,14 @@ class Book:
         theirs = theirs if type(theirs) is int else 0
         with self._lock:
             if self._seen is None or (sent_seen is not None and theirs < sent_seen == self._seen):
-                self._seen = theirs
+                self._seen = self.known = theirs
+            self.known = max(self.known, min(theirs, self._seen))
 
     def forget_count(self) -> None:
         """The server does not know this worker: counting starts anew with the next heartbeat."""
         with self._lock:
             self._seen = None
+            self.known = 0
 
     def obey(self, reply: dict[str, Any]) -> None:
         """Take over the numbers of a reply."""

@@ -149,7 +149,10 @@ def main() -> None:
             write_files(disk, files, kept)
         except OSError as refused:
             error = (refused.errno, refused.strerror)
-        _send(sys.stdout.buffer, (kept, error))
+        try:
+            _send(sys.stdout.buffer, (kept, error))
+        except BrokenPipeError:
+            os._exit(0)                          # the server was killed; there is nobody to tell, nor anything to flush
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The command line: serve, check, route (worker is another program). What is asked for, in `Options`; what can be answered without a server, here."""
+"""The command line: serve, check, route, doctor (worker is another program). What is asked for, in `Options`; what needs no data, here."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ EXAMPLES = """examples:
   python3 server.py --host 0.0.0.0 --secret-file secret     beyond this machine, with a secret
   python3 server.py worker --server http://host:7070 --secret-file secret --slots 4 --label gpu=h100
   python3 server.py check                                   lint skills and configuration, status 1 on errors
+  python3 server.py doctor --data /var/lib/yardmaster       is the data folder of a stopped server whole? --repair mends it
+  python3 server.py doctor --backup FILE.tar                a consistent copy, also of a running server; --restore FILE.tar --data NEW
   python3 server.py route "which columns have gaps?"        which skill a task would go to
 """
 
@@ -51,6 +53,9 @@ class Options:
     log_level: str = "info"
     text: str = ""
     json: bool = False
+    repair: bool = False
+    backup: Path | None = None
+    restore: Path | None = None
 
     @property
     def loopback(self) -> bool:
@@ -78,7 +83,7 @@ def parse(argv: list[str], root: Path) -> Options:
     """Options of a command line; UsageError where it makes no sense."""
     parser = _Parser(prog="server.py", description="Yardmaster: an agent router in one program.", epilog=EXAMPLES,
                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", nargs="?", default="serve", choices=("serve", "worker", "check", "route"), help="serve unless given")
+    parser.add_argument("command", nargs="?", default="serve", choices=("serve", "worker", "check", "route", "doctor"), help="serve unless given")
     parser.add_argument("text", nargs="?", default="", help="route: the task")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, default=7070, help="port to listen on, 0 for a free one (7070)")
@@ -92,7 +97,10 @@ def parse(argv: list[str], root: Path) -> Options:
     parser.add_argument("--no-worker", action="store_true", help="start no embedded worker")
     parser.add_argument("--slots", type=int, default=os.cpu_count() or 1, help="slots of the embedded worker (the number of cores)")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info", help="least level that is logged (info)")
-    parser.add_argument("--json", action="store_true", help="check, route: answer in JSON")
+    parser.add_argument("--json", action="store_true", help="check, route, doctor: answer in JSON")
+    parser.add_argument("--repair", action="store_true", help="doctor: mend what can be mended; what that replaces is kept in data/doctor/")
+    parser.add_argument("--backup", type=Path, metavar="FILE", help="doctor: write a consistent copy of the data folder to a new tar file")
+    parser.add_argument("--restore", type=Path, metavar="FILE", help="doctor: unpack a backup into the empty folder --data and prove it by a start")
     found = parser.parse_intermixed_args(argv)        # route --json "the task" as well as route "the task" --json
     if not 0 <= found.port <= 65535 or not 1 <= found.slots <= 4096:
         raise UsageError("--port must be 0 to 65535 and --slots 1 to 4096")
@@ -102,12 +110,14 @@ def parse(argv: list[str], root: Path) -> Options:
         raise UsageError('route needs the task, such as: route "which columns have gaps?"')
     if found.command == "worker":
         raise UsageError("worker comes first: python3 server.py worker --server URL")
+    if sum((found.repair, bool(found.backup), bool(found.restore))) > (1 if found.command == "doctor" else 0):
+        raise UsageError("--repair, --backup and --restore are for doctor, one at a time")
     if found.command != "route" and found.text:
         raise UsageError(f"unexpected argument {found.text!r}")
     trust = ("--tls-pinned", str(found.tls_cert.resolve())) if found.tls_cert else ()
     settings = Settings(root, found.data.resolve(), found.skills.resolve(), found.config.resolve(), not found.no_worker, found.slots, trust)
     return Options(found.command, settings, found.host, found.port, found.secret_file, found.worker_secret_file, found.tls_cert, found.tls_key,
-                   found.log_level, found.text, found.json)
+                   found.log_level, found.text, found.json, found.repair, found.backup, found.restore)
 
 
 def secrets_of(options: Options, embedded: str) -> Secrets:

@@ -96,7 +96,7 @@ def _ask_disk(house: House, results: list[Result | Fault], answers: list[Answer]
         try:
             verdicts[i] = again(job.steps[index], result, result_digest(result.status, result.output, result.error)) or answers[i]
         except Fault as fault:
-            verdicts[i] = fault
+            verdicts[i] = fault.with_traceback(None)              # whose frames hold the verdicts
     return verdicts
 
 

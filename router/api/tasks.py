@@ -106,7 +106,7 @@ def _admit_item(house: House, item: Any, index: int, size: int, header: Asked, n
         known = use.known(house)
         return known if known is not None else (house.submit.admit(task, size, named), use)
     except Fault as fault:
-        return fault
+        return fault.with_traceback(None)
 
 
 def _blocking(house: House, admitted: list[Admitted], earlier: dict[str, Job | None]) -> list[Callable[[], None]]:
@@ -156,7 +156,7 @@ def _create_batch(house: House, request: Request, admitted: list[Admitted], earl
             house.store.rollback()
             house.store.begin()
             first_problem = first_problem or fault.status
-            bodies.append({**problem_document(fault), "index": index})
+            bodies.append({**problem_document(fault.with_traceback(None)), "index": index})       # frames of its trace hold the item, the fault
     return Response(202 if accepted else first_problem, bodies)
 
 

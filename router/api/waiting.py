@@ -39,13 +39,18 @@ def job_reply(house: House, job: Job, wait: float, status: int, headers: tuple[t
         return Response(200 if wait or status == 200 else status, job_view(job), headers)
     if wait <= 0:
         return Response(status, job_view(job), headers)
-    until = house.clock.monotonic() + wait
+    return _parked(house, job.id, house.clock.monotonic() + wait, headers)
 
-    def resume(timed_out: bool) -> Outcome:
-        now = house.store.jobs.get(job.id)
-        if now is None:
-            raise UnknownJob(f"job {job.id} has left memory; GET /jobs/{job.id} reads it")
-        if now.state in JOB_ENDED:
-            return Response(200, job_view(now), headers)
-        return Response(202, job_view(now), headers) if timed_out or house.ending() else Park(("job", job.id), until, resume)
-    return Park(("job", job.id), until, resume)
+
+def _parked(house: House, job_id: str, until: float, headers: tuple[tuple[str, str], ...]) -> Park:
+    """A new function for each park: one that parked itself again would be a cycle, which nobody collects."""
+    return Park(("job", job_id), until, lambda timed_out: _looked_at(house, job_id, until, headers, timed_out))
+
+
+def _looked_at(house: House, job_id: str, until: float, headers: tuple[tuple[str, str], ...], timed_out: bool) -> Outcome:
+    job = house.store.jobs.get(job_id)
+    if job is None:
+        raise UnknownJob(f"job {job_id} has left memory; GET /jobs/{job_id} reads it")
+    if job.state in JOB_ENDED:
+        return Response(200, job_view(job), headers)
+    return Response(202, job_view(job), headers) if timed_out or house.ending() else _parked(house, job_id, until, headers)

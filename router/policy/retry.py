@@ -51,3 +51,10 @@ def after_interruption(effects: str, begun: bool) -> Decision:
     if effects == "once" and begun:
         return Decision(False, "unknown", "interrupted; its effects may have happened, and it may run only once")
     return Decision(True, "retry", "interrupted by the worker's leaving; no attempt is charged")
+
+
+def after_restart(effects: str) -> Decision:
+    """The worker ended with the server that had started it, whenever that was in the attempt. Rules: retry, unknown."""
+    if effects == "once":
+        return Decision(False, "unknown", "its worker ended with the server; its effects may have happened, and it may run only once")
+    return Decision(True, "retry", "its worker ended with the server; no attempt is charged")

@@ -7,6 +7,7 @@ A definition and its bundle are durable before the first job is pinned to them. 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
@@ -42,8 +43,7 @@ class Definitions:
         path = self._documents / f"{definition.sha256}.json"
         with self.guard:
             write(self._bundles, files)
-            if not self._disk.exists(path):
-                self._disk.replace(path, canonical(definition.document()), durable=True)
+            self._disk.replace(path, canonical(definition.document()), durable=True)     # one that is here may be of a pin that failed to sync
             for kept in (path, self._bundles / definition.bundle.sha256):
                 os.utime(kept)             # young again: a sweep that has looked before leaves it alone
 
@@ -68,12 +68,13 @@ class Definitions:
         """Read a kept definition (blocking); call `pinned` with it on the loop. Damage if it is not there as it was written."""
         path = self._documents / f"{sha256}.json"
         try:
-            definition = Definition.from_document(json.loads(self._disk.read(path)))
+            data = self._disk.read(path)
+            found = hashlib.sha256(data).hexdigest()
+            if found != sha256:
+                raise Damage(f"definitions/{sha256}.json", 1, f"a kept job needs it, and its content is {found[:12]}..")
+            return Definition.from_document(json.loads(data))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise Damage(f"definitions/{sha256}.json", 1, f"a kept job needs it: {error}") from error
-        if definition.sha256 != sha256:
-            raise Damage(f"definitions/{sha256}.json", 1, f"its content is {definition.sha256[:12]}..")
-        return definition
 
     def bundle_tar(self, sha256: str) -> bytes:
         """The tar of a bundle (blocking); UnknownBundle if it is not here."""

@@ -201,7 +201,7 @@ class Dispatch:
         for lane in self._lanes.take_rung():
             room = self._room(lane)
             while room > 0 and (parked := self._choose(lane)) is not None:
-                self._rouse(parked.worker)
+                self.rouse(parked.worker)
                 room -= max(1, parked.free)
                 woken = True
         return woken
@@ -258,14 +258,14 @@ class Dispatch:
                 live = self._registry.live.get(was.worker)
                 if now.state == "cancelled" and live is not None:
                     live.cancel[lease_id(new.id, index, was.attempt)] = None
-                    self._rouse(was.worker)
+                    self.rouse(was.worker)
                 else:
                     self.refresh(was.worker)
                 self._lanes.ring_skill(new.skill)
             elif was.state == "cancelled" and now.state == "leased" and now.worker in self._registry.live:
                 self._registry.live[now.worker].cancel.pop(lease_id(new.id, index, now.attempt), None)     # a commit failed: it stands again
 
-    def _rouse(self, worker_id: str) -> None:
+    def rouse(self, worker_id: str) -> None:
         """The worker's polls go on: each is answered, or parks again."""
         for parked in list(self._parked.get(worker_id, ())):
             self.unpark(parked)
@@ -278,7 +278,7 @@ class Dispatch:
             return
         facts = self.worker_facts(worker)
         if any(lane.places and _could_serve(lane, facts) for lane in self._lanes.of(worker_id)):
-            self._rouse(worker_id)
+            self.rouse(worker_id)
             return
         for parked in polls:
             known = (facts.offers, facts.memory_mb, _free(facts, parked.most))

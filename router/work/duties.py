@@ -101,6 +101,11 @@ class Duties:
             if worker.state == "draining" and not self._leases.of(worker_id):
                 self._registry.drained(worker_id)
 
+    def orphaned(self, worker: str) -> None:
+        """At a start: a worker that ends with its server has ended. What it held is free at once, and that is no loss."""
+        for lease in list(self._leases.of(worker).values()):
+            self._finish.orphan(lease, "start")
+
     def free_all(self, worker: str, why: str, live: Live | None, boot: str | None = None) -> None:
         """End all leases of a worker, or of one of its earlier processes; `live` is what was last known of it."""
         for lease in list(self._leases.of(worker).values()):

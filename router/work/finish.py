@@ -13,7 +13,7 @@ from fleet.leases import Lease, Leases
 from fleet.protocol import NOT_STARTED, Result, result_digest
 from router.policy.decision import Decision
 from router.policy.progress import follow, job_output
-from router.policy.retry import after_failure, after_interruption, after_loss
+from router.policy.retry import after_failure, after_interruption, after_loss, after_restart
 from router.work.definitions import Definitions
 from skills.definition import Definition
 from state.errors import LeaseLost, ResultConflict
@@ -126,6 +126,12 @@ class Finish:
         return self._definitions.step(job, step.id)
 
     # -- lost leases ------------------------------------------------------------------------------------------------------------------
+
+    def orphan(self, lease: Lease, by: str) -> None:
+        """The worker ended with an earlier server."""
+        job = self._store.jobs[lease.job]
+        step = job.steps[lease.index]
+        self._after(job, step, after_restart(self._rule(job, step).effects), {}, by)
 
     def lose(self, lease: Lease, why: str, received: bool, by: str) -> None:
         """The lease has ended without a result."""

@@ -33,6 +33,7 @@ class Fleet:
         """Register, renew, notice what was lost; the reply tells the rhythm and what to stop."""
         replaced = self._registry.heard(beat)
         if replaced is not None:
+            self._dispatch.rouse(beat.worker)        # polls of the process before it would be woken in place of others, and take nothing
             self._duties.free_all(beat.worker, f"{beat.worker} was started again", replaced.live, replaced.boot)
         live = self._registry.live[beat.worker]
         self._renew(beat, live)
@@ -100,5 +101,5 @@ class Fleet:
             except Fault as fault:
                 self._store.rollback()
                 self._store.begin()
-                answers.append(fault)
+                answers.append(fault.with_traceback(None))       # the trace holds this frame, which holds the answers: a cycle
         return answers

@@ -38,22 +38,22 @@ class Sweep:
         if self._busy or len(self._store.jobs) > LIVE_SCAN_MAX:
             return
         self._busy = True
-        artifacts: set[str] = set()
-        rest = list(self._store.jobs)
+        self._look(list(self._store.jobs), set(), post, offload)
 
-        def look() -> None:
-            for job_id in rest[-SCAN_JOBS:]:
-                job = self._store.jobs.get(job_id)
-                if job is not None:               # else it has left memory, and its row names what it has
-                    artifacts.update(artifacts_in(job))
-            del rest[-SCAN_JOBS:]
-            if rest:
-                post(look)
-                return
-            definitions = {skill.sha256 for skill in self._library.current().skills.values()} | {job.definition for job in self._store.jobs.values()}
-            self._definitions.forget_unused(definitions)
-            offload(lambda: self._run(artifacts, definitions), self._ended)
-        look()
+    def _look(self, rest: list[str], artifacts: set[str], post: Callable[[Callable[[], object]], None],
+              offload: Callable[[Callable[[], Any], Callable[[Any], object]], None]) -> None:
+        """What some more of the live jobs name. A method: a function that hands on itself would be a cycle, which nobody collects."""
+        for job_id in rest[-SCAN_JOBS:]:
+            job = self._store.jobs.get(job_id)
+            if job is not None:               # else it has left memory, and its row names what it has
+                artifacts.update(artifacts_in(job))
+        del rest[-SCAN_JOBS:]
+        if rest:
+            post(lambda: self._look(rest, artifacts, post, offload))
+            return
+        definitions = {skill.sha256 for skill in self._library.current().skills.values()} | {job.definition for job in self._store.jobs.values()}
+        self._definitions.forget_unused(definitions)
+        offload(lambda: self._run(artifacts, definitions), self._ended)
 
     def _run(self, artifacts: set[str], definitions: set[str]) -> int:
         for day in self._finished.days():

@@ -1,6 +1,6 @@
 """What becomes of an attempt that did not end well."""
 
-from router.policy.retry import after_failure, after_interruption, after_loss, backoff_s
+from router.policy.retry import after_failure, after_interruption, after_loss, after_restart, backoff_s
 from tests.kit import same
 
 FAILED = {"code": "step_raised", "message": "ValueError: x", "retryable": True}
@@ -40,6 +40,11 @@ def test_a_lease_that_the_worker_provably_never_received_goes_back_uncounted_als
     for effects in ("none", "many", "once"):
         decision = after_loss(1, effects, False, "w1 is gone")
         same((decision.rule, decision.facts["losses"]), ("retry", 0))
+
+
+def test_a_worker_that_ended_with_its_server_charges_nothing_and_leaves_a_step_with_effects_once_unknown():
+    same([after_restart(effects).rule for effects in ("none", "many", "once")], ["retry", "retry", "unknown"])
+    same([after_restart(effects).facts for effects in ("none", "many", "once")], [{}, {}, {}])
 
 
 def test_losses_have_their_own_maximum_of_three():

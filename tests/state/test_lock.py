@@ -1,11 +1,12 @@
 """The data folder belongs to one process, and to a program that knows its version."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from state.lock import DATA_VERSION, DataLock, Locked
+from state.lock import DATA_VERSION, DataLock, Locked, in_place
 from tests.kit import ROOT, a_folder, refuses, same
 
 
@@ -50,3 +51,18 @@ def test_a_folder_that_cannot_be_made_is_refused_in_one_line():
     for folder in (path, path / "below"):
         error = refuses(Locked, lambda folder=folder: DataLock(folder), str(folder))
         assert "\n" not in str(error)
+
+
+def test_a_folder_that_was_removed_moved_or_replaced_is_not_in_place_until_it_is_back():
+    folder = a_folder() / "data"
+    lock = DataLock(folder)
+    assert in_place(folder, lock.descriptor)
+    aside = folder.rename(folder.parent / "aside")
+    assert not in_place(folder, lock.descriptor)
+    other = DataLock(folder)
+    assert not in_place(folder, lock.descriptor) and in_place(folder, other.descriptor)
+    shutil.rmtree(folder)
+    aside.rename(folder)
+    assert in_place(folder, lock.descriptor) and not in_place(folder, other.descriptor)
+    lock.release()
+    other.release()

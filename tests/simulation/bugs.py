@@ -1,0 +1,232 @@
+"""Deliberate bugs: each takes a piece out of the product, from outside and for a time, to show that the checker notices. No switch is in the product.
+
+A bug is a function that enters its patches on an ExitStack. `planted(name)` is the context in which the bug is there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from fleet.leases import Leases
+from router.http.outbox import Outbox
+from router.policy import retry as retry_policy
+from router.policy.decision import Decision
+from router.work import finish
+from router.work.control import Control
+from router.work.definitions import Definitions
+from router.work.dispatch import Dispatch
+from router.work.duties import Due
+from router.work.lanes import Lanes
+from state import checkpoints, journal, machine
+from state.engine import Ticket
+from state.errors import StorageUnavailable
+from state.files import FileEngine
+from state.ids import Ids, lease_id, lease_parts
+from state.journal import Journal
+from state.keys import Keys
+from state.projection import Projection
+from state.store import Store
+from tests.simulation.disk import SimDisk
+from tests.simulation.process import put_in_place
+
+Bug = Callable[[ExitStack], None]
+
+
+def _put(stack: ExitStack, owner: Any, **values: Any) -> None:
+    stack.enter_context(put_in_place(owner, **values))
+
+
+# -- the disk -----------------------------------------------------------------------------------------------------------------------------
+
+
+def journal_not_synced(stack: ExitStack) -> None:
+    """A commit is written and never synced."""
+    def put(self: Any, data: bytes) -> None:
+        self._segment.write(self._offset, data)
+        self._offset += len(data)
+    _put(stack, Journal, _put=put)
+
+
+def torn_tail_believed(stack: ExitStack) -> None:
+    """A line's checksum is not looked at."""
+    def line_at(data: bytes, start: int) -> Any:
+        head = journal.LINE.match(data, start)
+        if head is None:
+            return None
+        end = start + journal.HEADER_BYTES + int(head[1], 16)
+        return journal.Line(start, end + 1, int(head[2], 16), json.loads(data[start + journal.HEADER_BYTES:end]))
+    _put(stack, journal, line_at=line_at)
+
+
+def renames_not_synced(stack: ExitStack) -> None:
+    """The folder of a durable rename is not synced: the name may be lost with the power."""
+    _put(stack, SimDisk, sync_folder=lambda self, folder: None)
+
+
+def files_not_synced_for_checkpoint(stack: ExitStack) -> None:
+    """A checkpoint lets segments go before the files that stand for them are on the medium."""
+    _put(stack, SimDisk, sync_all=lambda self, folder: None)
+
+
+def failed_commit_not_cut(stack: ExitStack) -> None:
+    """After a failed write or sync the journal goes on behind what it left."""
+    def put(self: Any, data: bytes) -> None:
+        try:
+            self._segment.write(self._offset, data)
+            self._segment.sync()
+        finally:
+            self._offset += len(data)
+    _put(stack, Journal, _put=put)
+    _put(stack, FileEngine, _failed=lambda self, error: Ticket(fault=StorageUnavailable(str(error))))
+
+
+def deltas_without_image(stack: ExitStack) -> None:
+    """After a checkpoint a job's first change is journaled as a delta."""
+    _put(stack, FileEngine, needs_image=lambda self, job: False)
+
+
+def definition_not_pinned(stack: ExitStack) -> None:
+    """A job is made before its definition is on the disk."""
+    _put(stack, Definitions, pin=lambda self, definition, files: None)
+
+
+def events_lost_with_a_failed_batch(stack: ExitStack) -> None:
+    """Where the disk refused a batch of files, its events are not written again."""
+    written = Projection._written
+
+    def forgets(self: Any, batch: Any, error: Exception | None, now: float) -> None:
+        if error is not None:
+            batch.events.clear()
+        written(self, batch, error, now)
+    _put(stack, Projection, _written=forgets)
+
+
+# -- commits ------------------------------------------------------------------------------------------------------------------------------
+
+
+def reply_before_commit(stack: ExitStack) -> None:
+    """The units of a turn are committed in the next one; the replies do not wait."""
+    commit = Store.commit
+
+    def late(self: Any) -> Ticket:
+        waiting, self._waiting_units = getattr(self, "_waiting_units", []), self._turn
+        self._turn = waiting
+        return commit(self) if waiting else Ticket()
+    _put(stack, Store, commit=late)
+
+
+def reply_in_spite_of_failure(stack: ExitStack) -> None:
+    """A commit fails, and its replies say that all went well."""
+    close_turn = Outbox.close_turn
+    _put(stack, Outbox, close_turn=lambda self, ticket: close_turn(self, Ticket() if ticket is not None else None))
+
+
+def failed_commit_not_undone(stack: ExitStack) -> None:
+    """A commit fails, and memory keeps its changes."""
+    _put(stack, Store, _undo_all=lambda self, units: None)
+
+
+def law_not_asked(stack: ExitStack) -> None:
+    """Whoever asks for a move gets it."""
+    _put(stack, machine, check=lambda *facts: None)
+
+
+def ids_begin_anew(stack: ExitStack) -> None:
+    """After a start nobody knows which ids were made."""
+    _put(stack, Ids, observe=lambda self, job_id: None)
+
+
+def keys_forgotten_at_a_start(stack: ExitStack) -> None:
+    """Idempotency keys live in memory only."""
+    _put(stack, Keys, recall=lambda self, found, now: None)
+
+
+# -- work ---------------------------------------------------------------------------------------------------------------------------------
+
+
+def stale_lease_accepted(stack: ExitStack) -> None:
+    """A result settles the step, whatever attempt and worker it is of."""
+    result = finish.Finish.result
+
+    def takes(self: Any, given: Any) -> Any:
+        parts = lease_parts(given.lease)
+        job = self._store.jobs.get(parts[0]) if parts else None
+        step = job.steps[parts[1]] if job is not None and parts is not None else None
+        if job is not None and parts is not None and step is not None and step.state == "leased":
+            given = given._replace(attempt=step.attempt, lease=lease_id(job.id, parts[1], step.attempt))
+        return result(self, given)
+    _put(stack, finish.Finish, result=takes)
+    _put(stack, finish, _holds=lambda step, given: True)
+
+
+def same_result_not_known_again(stack: ExitStack) -> None:
+    """A worker that sends its result a second time is told that its lease is lost, or the result counts twice."""
+    _put(stack, finish, again=lambda step, given, digest: {"accepted": True} if step.settled else None)
+
+
+def granted_twice(stack: ExitStack) -> None:
+    """A poll is sent what other workers have not seen yet."""
+    def unseen(self: Any, worker_id: str, seen: int) -> list[dict[str, Any]]:
+        return [self.command(self._store.jobs[lease.job], lease.index) for lease in self._leases.by_id.values() if lease.n > seen]
+    _put(stack, Dispatch, unseen=unseen)
+
+
+def nobody_woken(stack: ExitStack) -> None:
+    """A step becomes ready, and the polls that wait for it sleep on."""
+    _put(stack, Dispatch, ring=lambda self: False)
+
+
+def occupancy_leaks(stack: ExitStack) -> None:
+    """A lease ends, and its worker stays busy with it."""
+    def drop(self: Any, lease: str) -> None:
+        del self.by_id[lease]
+    _put(stack, Leases, _drop=drop)
+
+
+def paused_jobs_stand_in_lanes(stack: ExitStack) -> None:
+    """A paused job that is resumed does not come back to its lane."""
+    changed = Lanes.job_changed
+    _put(stack, Lanes, job_changed=lambda self, old, new: None if old is not None and old.state == "paused" else changed(self, old, new))
+
+
+def once_runs_again(stack: ExitStack) -> None:
+    """A step that may run once is ready again when its lease is lost."""
+    def after_loss(losses: int, effects: str, received: bool, why: str) -> Decision:
+        return retry_policy.after_loss(losses, "none", received, why)
+    _put(stack, finish, after_loss=after_loss)
+
+
+def retry_times_forgotten_at_a_start(stack: ExitStack) -> None:
+    """After a start nobody waits for the retry times of jobs that were there."""
+    changed = Due.job_changed
+    _put(stack, Due, job_changed=lambda self, old, new: changed(self, old, new) if old is not None else None)
+
+
+def deadlines_ignored(stack: ExitStack) -> None:
+    """A deadline comes, and the job goes on."""
+    _put(stack, Control, expire=lambda self, job_id: self._store.job(job_id))
+
+
+def checkpoint_marked_too_far(stack: ExitStack) -> None:
+    """A checkpoint says that it holds more than it does."""
+    write_mark = checkpoints.write_mark
+    _put(stack, checkpoints, write_mark=lambda disk, folder, seq: write_mark(disk, folder, seq + 1))
+
+
+BUGS: dict[str, Bug] = {bug.__name__: bug for bug in (
+    journal_not_synced, torn_tail_believed, renames_not_synced, files_not_synced_for_checkpoint, failed_commit_not_cut, deltas_without_image,
+    definition_not_pinned, events_lost_with_a_failed_batch, reply_before_commit, reply_in_spite_of_failure, failed_commit_not_undone, law_not_asked,
+    ids_begin_anew, keys_forgotten_at_a_start, stale_lease_accepted, same_result_not_known_again, granted_twice, nobody_woken, occupancy_leaks,
+    paused_jobs_stand_in_lanes, once_runs_again, retry_times_forgotten_at_a_start, deadlines_ignored, checkpoint_marked_too_far)}
+
+
+@contextmanager
+def planted(name: str) -> Iterator[None]:
+    """The bug is there, and gone afterwards; "" is none."""
+    with ExitStack() as stack:
+        if name:
+            BUGS[name](stack)
+        yield

@@ -1,0 +1,110 @@
+"""What the simulator has found, each as a scene of its own: seeds change their meaning with the product, these do not."""
+
+import random
+from pathlib import Path
+from types import SimpleNamespace
+
+from router.config import Config
+from router.work import definitions
+from router.work.definitions import Definitions
+from state.errors import StorageUnavailable
+from state.files import Fatal
+from tests.kit import refuses, same
+from tests.router.builders import Rooms, a_definition
+from tests.simulation.checker import Checker
+from tests.simulation.disk import SimDisk
+from tests.simulation.ledger import Asked, Ledger
+from tests.simulation.network import Network
+from tests.simulation.process import DATA, Process, put_in_place, surroundings
+from tests.simulation.skills import Shelf, definition_of, files_of
+from tests.simulation.weather import draw
+from tests.simulation.world import SimClock, World
+from tests.state.builders import FilePlace, commit, create, everything
+
+CUTS = 20                      # power cuts, each with other losses
+
+
+def a_disk(seed: int) -> SimDisk:
+    """A simulated disk with a data folder."""
+    disk = SimDisk(random.Random(seed), lambda: 0.0, lambda kind, path: None)
+    disk.begin_with(DATA)
+    return disk
+
+
+def test_what_a_start_found_in_the_cache_alone_is_on_the_medium_before_anything_stands_on_it():
+    for seed in range(CUTS):
+        disk = a_disk(seed)
+        place = FilePlace(disk, folder=DATA)
+        create(place.open())
+        commit(place.store)
+        create(place.store)
+        disk.moods.sync_fails = 1.0
+        refuses(Fatal, place.store.commit)             # neither synced nor cut: the process ends, the machine and its cache go on
+        disk.moods.heal()
+        found = everything(place.open())
+        same(found[3], 2)
+        disk.lose_power()
+        same(everything(place.open()), found)
+
+
+def a_definition_pinned_twice(disk: SimDisk) -> None:
+    """The first time the sync of its folder fails."""
+    skill, sync = definition_of("single", 1), disk.sync_folder
+    pins = Definitions(disk, DATA)
+    sync(DATA)
+
+    def fails_once(folder: Path | str) -> None:
+        if str(folder).endswith("definitions"):
+            raise OSError(5, "input/output error")
+        sync(folder)
+    with put_in_place(definitions, write=lambda root, files: disk.replace(root / skill.bundle.sha256, b"", durable=True),
+                      os=SimpleNamespace(utime=disk.touch)):
+        with put_in_place(disk, sync_folder=fails_once):
+            refuses(OSError, lambda: pins.pin(skill, files_of("single", 1)))
+        pins.pin(skill, files_of("single", 1))
+
+
+def test_a_definition_whose_folder_failed_to_sync_is_made_durable_when_it_is_pinned_again():
+    for seed in range(CUTS):
+        disk = a_disk(seed)
+        a_definition_pinned_twice(disk)
+        disk.lose_power()
+        same(Definitions(disk, DATA).load(definition_of("single", 1).sha256).name, "single")
+
+
+def test_polls_of_a_process_that_was_replaced_are_answered_and_take_no_wake_from_others():
+    rooms = Rooms(a_definition("one"))
+    rooms.beat("w1", boot="1-a", slots=5)
+    rooms.park("w1", most=5)
+    rooms.beat("w2")
+    rooms.park("w2")
+    same(rooms.turn(), [])
+    rooms.beat("w1", boot="2-b", slots=5)
+    same(rooms.turn(), ["w1"])
+    rooms.job("one")
+    same(rooms.turn(), ["w2"])
+
+
+def test_a_deadline_that_comes_while_the_disk_refuses_does_not_make_the_loop_spin():
+    world = World(1)
+    clock, weather = SimClock(world), draw(world.stream("weather"))
+    disk = SimDisk(world.stream("disk"), clock.wall, lambda kind, path: None)
+    disk.begin_with(DATA)
+    checker = Checker(world, clock, weather.sizes)
+    network = Network(world, Ledger(world, checker).told)
+    shelf = Shelf()
+    with surroundings(world, clock, disk, shelf, weather.sizes):
+        process = Process(world, clock, disk, network, Config(), lambda: 0.001, checker)
+        process.open()
+        answers: list[int] = []
+        network.ask("client", "POST", "/tasks", lambda status, said: answers.append(status), {"skill": "single", "deadline_s": 2},
+                    about=Asked("POST /tasks", [""]))
+        world.after(1.0, lambda: setattr(disk.moods, "write_fails", 1.0))
+        process.serve(lambda: world.now > 12.0)
+        same(answers, [202])
+        assert isinstance(process.house.store.engine.refusal(), StorageUnavailable)
+        assert process.engine.stats.turns < 12 * 120, process.engine.stats.turns
+        disk.moods.heal()
+        process.serve(lambda: world.now > 15.0)
+        same([job.state for job in checker.jobs.values()], ["failed"])
+        process.leave()
