@@ -89,19 +89,17 @@ def mark_bytes(seq: int) -> bytes:
 
 
 def read(disk: Disk, folder: Path, seq: int, take: Callable[[Any], None]) -> bool:
-    """Give `take` the values of checkpoint-<seq>.jsonl, one after the other. False if it is missing, incomplete or damaged: they do not count then."""
+    """Give `take` the values of checkpoint-<seq>.jsonl, in order. False if it is missing, incomplete or damaged: what was given does not count."""
     try:
         values = _values(disk.read(folder / name_of(seq)))
     except FileNotFoundError:
         return False
     if next(values, None) != {"checkpoint": seq}:
         return False
-    count = 0
-    for value in values:
+    for count, value in enumerate(values):
         if type(value) is dict:
             return value == {"end": count}
         take(value)
-        count += 1
     return False
 
 

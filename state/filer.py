@@ -11,6 +11,7 @@ import marshal
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -108,10 +109,8 @@ class ProcessFiler(Filer):
         child, self._child = self._child, None
         if child is not None and child.stdin is not None and child.stdout is not None:
             child.stdout.close()
-            try:
+            with suppress(BrokenPipeError):      # it has ended already
                 child.stdin.close()
-            except BrokenPipeError:
-                pass                             # it has ended already
             child.wait()
 
     def _start(self) -> subprocess.Popen[bytes]:

@@ -101,7 +101,7 @@ def scan(data: bytes, chain: int | None) -> SegmentScan:
 
 
 def _last_put(lines: list[Line]) -> int:
-    """Where the lines begin that were written last: nothing behind them proves that they were synced. A seal is written by itself, a commit as a whole."""
+    """Where the lines begin that were written last: nothing behind them proves that they were synced. A seal stands alone, a commit is one put."""
     last = lines[-1]
     start = last.start
     for line in reversed(lines[:-1]):

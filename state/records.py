@@ -265,7 +265,8 @@ class Shared:
         return changed_job(job, {
             "state": one(job.state, job.state), "skill": one(job.skill, job.skill), "version": one(job.version, job.version),
             "definition": one(job.definition, job.definition), "decision": decision, "steps": tuple([self._step(step) for step in job.steps]),
-            "history": tuple([Moved(n, one(of, of), was, one(to, to), one(why, why), one(by, by), at) for n, of, was, to, why, by, at in job.history])})
+            "history": tuple([Moved(n, one(of, of), was, one(to, to), one(why, why), one(by, by), at)
+                              for n, of, was, to, why, by, at in job.history])})
 
     def _step(self, step: Step) -> Step:
         one = self._known.setdefault
@@ -280,7 +281,7 @@ def job_image(job: Job) -> list[Any]:
 
 
 class JobDelta:
-    """What a unit changes of a job, for the journal: raw members, members of steps by index, new history entries. `whole`: only an image can say it."""
+    """What a unit changes of a job, for the journal: raw members, members of steps by index, new history. `whole`: only an image can say it."""
 
     __slots__ = ("history", "members", "steps", "whole")
 

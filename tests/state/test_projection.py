@@ -7,6 +7,7 @@ from state.files import Fatal
 from tests.kit import same
 from tests.state.builders import (
     FilePlace,
+    LateWriter,
     a_busy_place,
     add_worker,
     all_rows,
@@ -154,3 +155,30 @@ def test_what_no_cut_can_make_safe_is_not_mistaken_for_an_ordinary_failure():
     assert place.store.commit().fault is not None, "only a restart is safe now"
     store = reopened(place)
     same({i: job for i, job in store.jobs.items() if i in before[0]}, before[0])
+
+
+def test_a_batch_in_flight_is_as_old_as_the_oldest_change_in_it_and_no_checkpoint_vouches_for_it_before():
+    place = FilePlace()
+    writer = LateWriter()
+    place._writer = lambda: writer
+    store = place.open()
+    add_worker(store)
+    commit(store)
+    place.clock.go(0.1)
+    place.engine.tick(place.clock.monotonic())
+    writer.report()
+    older, younger = create(store), create(store)
+    commit(store)
+    for job_id in (younger, older):                            # the younger change ends first, and so comes first in the batch
+        lease(store, job_id)
+        finish(store, job_id)
+        commit(store)
+    projection = place.engine._projection
+    first = projection._dirty[older].seq
+    assert first < projection._dirty[younger].seq
+    place.clock.go(0.1)
+    place.engine.tick(place.clock.monotonic())
+    assert projection._flight is not None and list(projection._flight.jobs) == [younger, older]
+    assert projection.reached(first - 1) and not projection.reached(first)
+    writer.report()
+    assert projection.reached(store.seq)
