@@ -13,7 +13,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-import processes
 from load import Result
 from report import Figure
 from subject import READY_S_MAX, TASK, WARM_JOBS, House, Load, a_house, encoded
@@ -74,12 +73,12 @@ def latency(quick: bool) -> Iterator[Figure]:
     rounds, count = (1, 200) if quick else (3, 500)
     with a_house() as house:
         house.warm()
-        before = processes.cpu_s(house.pid), house.workers_cpu_s()
+        before = house.cpu_s(), house.workers_cpu_s()
         loads = [house.load(encoded("POST", "/tasks?wait=30", TASK), 200, 1, count=count, keep=True).result() for _ in range(rounds)]
         DoneIndex(house.data).reaches(WARM_JOBS + rounds * count)
         finished_exactly_once(house.data, [i for load in loads for i in load.ids])
         each_us = 1e6 / (rounds * count)
-        cpu = {"server us each": (processes.cpu_s(house.pid) - before[0]) * each_us, "worker us each": (house.workers_cpu_s() - before[1]) * each_us}
+        cpu = {"server us each": (house.cpu_s() - before[0]) * each_us, "worker us each": (house.workers_cpu_s() - before[1]) * each_us}
     for part, reach in (("p50", REACH_P50_MS), ("p95", None), ("p99", REACH_P99_MS)):
         yield Figure(f"submit to result, idle, {part} of {count}", "ms", [load.latency_ms[part] for load in loads], reach, less_is_better=True,
                      beside=cpu if part == "p50" else {})
@@ -117,10 +116,10 @@ def one_round(house: House, way: Way) -> Round:
     """Submit, wait for the last file, look whether all is right."""
     index = DoneIndex(house.data)
     rows = index.rows() + way.requests * way.jobs_each
-    server_cpu_s, workers_cpu_s = processes.cpu_s(house.pid), house.workers_cpu_s()
+    server_cpu_s, workers_cpu_s = house.cpu_s(), house.workers_cpu_s()
     with house.load(way.request, 202, way.connections, count=way.requests, keep=True) as load:
         finished_at = index.reaches(rows, load)
-        server_cpu_s, workers_cpu_s = processes.cpu_s(house.pid) - server_cpu_s, house.workers_cpu_s() - workers_cpu_s
+        server_cpu_s, workers_cpu_s = house.cpu_s() - server_cpu_s, house.workers_cpu_s() - workers_cpu_s
         result = load.result()
     finished_exactly_once(house.data, result.ids)
     return Round(result, finished_at, server_cpu_s, workers_cpu_s)

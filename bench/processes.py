@@ -21,6 +21,14 @@ def cpu_s(pid: int, ended_children: bool = False) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def runs(pid: int, word: str) -> bool:
+    """Whether a word stands in the command line of a process."""
+    try:
+        return word.encode() in (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
 def memory_bytes(pid: int) -> int:
     """Resident memory."""
     try:

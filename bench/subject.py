@@ -28,6 +28,7 @@ STOP_S_MAX = 30.0
 READY_S_MAX = 120.0          # a backlog of the bench is worked off within this
 WARM_JOBS = 50               # after these the runner processes are up and every code path has run
 NEVER_S = 3600.0
+FILER = "state.filer"        # the module of the server's own child
 
 SKILL = "noop"
 SKILL_FILES = {
@@ -80,6 +81,11 @@ class Subject:
     def pid(self) -> int:
         """Of the server itself."""
         return self.process.pid
+
+    def cpu_s(self) -> float:
+        """CPU of the server, with that of the child that writes its files."""
+        own = [self.pid, *(pid for pid in processes.descendants(self.pid) if processes.runs(pid, FILER))]
+        return sum(processes.cpu_s(pid) for pid in own)
 
     def ask(self, method: str, path: str, value: Any = None) -> Reply:
         """One request on a connection of its own."""
@@ -184,7 +190,11 @@ class House(Subject):
 
     def workers_cpu_s(self) -> float:
         """CPU of the embedded worker and all that it runs, runner processes that have ended too."""
-        return sum(processes.cpu_s(pid, ended_children=True) for pid in processes.descendants(self.pid))
+        return sum(processes.cpu_s(pid, ended_children=True) for pid in self.workers())
+
+    def workers(self) -> list[int]:
+        """The embedded worker's processes."""
+        return [pid for pid in processes.descendants(self.pid) if not processes.runs(pid, FILER)]
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from statistics import median
 from typing import NamedTuple
 
-import processes
 from load import Result
 from report import Figure
 from subject import TASK, House, Subject, a_house, a_stock_server, encoded
@@ -85,18 +84,18 @@ def _side_by_side(house: House, stock: Subject, request: Request, connections: i
     for _ in range(effort.rounds):
         ours.append(_sample(house, request, connections, effort.seconds))
         theirs.append(_sample(stock, request, connections, effort.seconds))
-        if request is POST and processes.descendants(house.pid):
+        if request is POST and house.workers():
             house.drained()
     return ours, theirs
 
 
 def _sample(subject: Subject, request: Request, connections: int, seconds: float) -> Sample:
-    before = processes.cpu_s(subject.pid)
+    before = subject.cpu_s()
     keep = request is POST and isinstance(subject, House)
     load = subject.load(request.text, request.status, connections, seconds, keep=keep).result()
     if keep and len(set(load.ids)) != load.replies:
         raise RuntimeError(f"{load.replies} replies name {len(set(load.ids))} jobs")
-    return Sample(load, processes.cpu_s(subject.pid) - before)
+    return Sample(load, subject.cpu_s() - before)
 
 
 def _figure(name: str, ours: list[Sample], theirs: list[Sample], reach: float | None) -> Figure:
