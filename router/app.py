@@ -248,7 +248,8 @@ def build(settings: Settings, config_folder: ConfigFolder, engine: Engine, embed
     duties = Duties(store, control, finish, leases, registry, due, clock, dispatch.refresh)
     fleet = Fleet(store, registry, leases, dispatch, finish, duties, lambda: house.config().fleet, lambda: house.leaving())
     census = Census()
-    submit = Submit(store, library, definitions, content, lambda: house.config(), census.live, lambda: house.leaving(), clock.wall)
+    submit = Submit(store, library, definitions, content, lambda: house.config(), census.live, lambda: house.leaving(), clock.wall,
+                    lambda: engine.loop.now)
     watch = Watch(lambda job_id: engine.wake(("events", job_id)))
     why = Why(store, dispatch, registry, leases, clock, lambda: _storage(files))
     sweep = Sweep(disk, settings.data, store, files.finished, library, definitions, log)

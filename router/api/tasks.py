@@ -15,7 +15,6 @@ from router.app import House
 from router.http.messages import Offload, Outcome, Request, Response
 from router.http.replies import problem_document
 from router.work.submit import Admission, Task, digest_of, parse_task
-from skills.definition import Definition
 from state.errors import Fault, InvalidTask, StorageUnavailable, UnknownJob
 from state.limits import BATCH_ITEMS_MAX, VALUE_INLINE_BYTES_MAX
 from state.records import Job, encode
@@ -89,8 +88,7 @@ def _submit_batch(house: House, request: Request, items: list[Any]) -> Outcome:
     header = asked(request, "POST /tasks", "")
     measured = len(request.body) > VALUE_INLINE_BYTES_MAX          # else no item can be large, and a share of the whole will do
     share = len(request.body) // len(items)
-    named: dict[str, Definition] = {}
-    admitted = [_admit_item(house, item, i, len(encode(item)) if measured else share, header, named) for i, item in enumerate(items)]
+    admitted = [_admit_item(house, item, i, len(encode(item)) if measured else share, header) for i, item in enumerate(items)]
     earlier: dict[str, Job | None] = {}
     return _after(_blocking(house, admitted, earlier), lambda: _create_batch(house, request, admitted, earlier))
 
@@ -98,13 +96,13 @@ def _submit_batch(house: House, request: Request, items: list[Any]) -> Outcome:
 Admitted = tuple[Admission, Asked] | str | Fault        # to be created, the id of the job that its key was used for, or refused
 
 
-def _admit_item(house: House, item: Any, index: int, size: int, header: Asked, named: dict[str, Definition]) -> Admitted:
+def _admit_item(house: House, item: Any, index: int, size: int, header: Asked) -> Admitted:
     try:
         task = parse_task(item)
         key = task.key or (f"{header.key}[{index}]" if header.key else "")
         use = Asked("POST /tasks", key, digest_of(encode(item)) if key else "")
         known = use.known(house)
-        return known if known is not None else (house.submit.admit(task, size, named), use)
+        return known if known is not None else (house.submit.admit(task, size), use)
     except Fault as fault:
         return fault.with_traceback(None)
 

@@ -81,12 +81,15 @@ def parse_task(value: Any, at: str = "") -> Task:
 
 
 class Submit:
-    """Admits tasks. `live()` counts jobs that have not ended, `leaving()` is true while the server shuts down, deadlines go by `wall()`."""
+    """Admits tasks. `live()` counts jobs that have not ended, `leaving()` is true while the server shuts down, deadlines go by `wall()`; `turn()` is
+    the moment at which the loop's turn began."""
 
     def __init__(self, store: Store, library: Library, definitions: Definitions, content: Content, config: Callable[[], Config],
-                 live: Callable[[], int], leaving: Callable[[], bool], wall: Callable[[], float]) -> None:
+                 live: Callable[[], int], leaving: Callable[[], bool], wall: Callable[[], float], turn: Callable[[], float]) -> None:
         self._store, self._library, self._definitions, self._content = store, library, definitions, content
-        self._config, self._live, self._leaving, self._wall = config, live, leaving, wall
+        self._config, self._live, self._leaving, self._wall, self._turn = config, live, leaving, wall, turn
+        self._looked: dict[str, Definition] = {}
+        self._looked_at = -1.0
 
     # -- judging --------------------------------------------------------------------------------------------------------------------
 
@@ -103,25 +106,28 @@ class Submit:
         if self._store.bytes_held > limits.max_queued_bytes:
             raise QueueFull(f"live jobs hold {self._store.bytes_held} bytes, {limits.max_queued_bytes} are allowed", retry_after_s=5)
 
-    def route(self, task: Task, named: dict[str, Definition] | None = None) -> tuple[Decision, Definition | None]:
-        """Which skill would run it, and why. UnknownSkill and SkillBroken for a named skill that cannot be used.
-
-        `named` remembers skills over the tasks of one request, so that a batch looks at the files of each once.
-        """
+    def route(self, task: Task) -> tuple[Decision, Definition | None]:
+        """Which skill would run it, and why. UnknownSkill and SkillBroken for a named skill that cannot be used."""
         if task.skill:
-            definition = None if named is None else named.get(task.skill)
-            if definition is None:
-                definition = self._library.skill(task.skill)
-                if named is not None:
-                    named[task.skill] = definition
-            return _named(task.skill), definition
+            return _named(task.skill), self._skill(task.skill)
         catalogue = self._library.current()
         decision = choose(catalogue, task.task, self._config().matching)
         return decision, catalogue.skills[decision.target] if decision.dispatch else None
 
-    def admit(self, task: Task, size: int, named: dict[str, Definition] | None = None) -> Admission:
+    def _skill(self, name: str) -> Definition:
+        """A skill, its files looked at once a turn: what is in a turn was sent before it began."""
+        turn = self._turn()
+        if turn != self._looked_at:
+            self._looked_at = turn
+            self._looked.clear()
+        found = self._looked.get(name)
+        if found is None:
+            found = self._looked[name] = self._library.skill(name)
+        return found
+
+    def admit(self, task: Task, size: int) -> Admission:
         """Judge a task of at least its input's `size` in bytes; NoSkillMatches or InvalidInput where it cannot become a job."""
-        decision, definition = self.route(task, named)
+        decision, definition = self.route(task)
         if definition is None:
             raise NoSkillMatches(decision.reason, candidates=decision.facts["candidates"],
                                  hint='name one with "skill", or say more; GET /skills lists what there is')
