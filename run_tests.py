@@ -4,21 +4,30 @@
 usage: python3 run_tests.py [WORD ...] [--long] [--quiet]
 
 A WORD keeps only the tests whose file or name contains it. A test is a plain function that throws when the promise in its name does not
-hold; raising `tests.kit.Skip` says why it could not be tried here. --long adds the costly modes. Ends with the line `N passed, N failed`.
+hold; raising `tests.kit.Skip` says why it could not be tried here. --long adds the costly modes. Files run in two processes at a time. Ends with the
+line `N passed, N failed`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
+import multiprocessing
 import re
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent
+PROCESSES = 2       # most of the time tests wait for a server that starts or a clock that runs
 SLOW_S = 2.0        # a test slower than this says how long it took
 
 
@@ -55,16 +64,22 @@ def selected(path: Path, words: list[str]) -> list[tuple[str, Callable[[], None]
         return [("can be imported", broken)]
 
 
-def main(argv: list[str]) -> int:
-    """Run what the arguments name; 0 when nothing failed."""
-    sys.path.insert(0, str(ROOT))
+class Tally(NamedTuple):
+    """What became of the tests of some files, and what they printed."""
+
+    passed: int
+    failed: int
+    skipped: int
+    printed: str
+
+
+def run(path: Path, words: list[str], quiet: bool) -> Tally:
+    """Run the tests of one file. What they print is kept together: other files run at the same time."""
     kit = importlib.import_module("tests.kit")
-    vars(kit)["LONG"] = "--long" in argv
-    quiet = "--quiet" in argv
-    words = [a for a in argv if not a.startswith("--")]
     passed = failed = skipped = 0
-    for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        heading = "" if quiet else f"{path.relative_to(ROOT)}\n"
+    printed = io.StringIO()
+    heading = "" if quiet else f"{path.relative_to(ROOT)}\n"
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         for sentence, function in selected(path, words):
             print(heading, end="")
             heading = ""
@@ -79,12 +94,27 @@ def main(argv: list[str]) -> int:
             except Exception:
                 failed += 1
                 verdict = "FAIL"
-                print(traceback.format_exc(), file=sys.stderr)
+                print(traceback.format_exc())
             took = time.perf_counter() - started
             if not quiet or verdict == "FAIL":
-                print(f"  {verdict} {sentence}" + (f" ({took:.1f} s)" if took > SLOW_S else ""), flush=True)
-    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
-    return 1 if failed or not passed else 0
+                print(f"  {verdict} {sentence}" + (f" ({took:.1f} s)" if took > SLOW_S else ""))
+    return Tally(passed, failed, skipped, printed.getvalue())
+
+
+def main(argv: list[str]) -> int:
+    """Run what the arguments name; 0 when nothing failed."""
+    sys.path.insert(0, str(ROOT))
+    kit = importlib.import_module("tests.kit")
+    vars(kit)["LONG"] = "--long" in argv
+    words = [a for a in argv if not a.startswith("--")]
+    paths = [path for path in sorted((ROOT / "tests").rglob("test_*.py")) if not words or selected(path, words)]
+    totals = Counter[str]()
+    with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("fork")) as pool:
+        for tally in pool.map(partial(run, words=words, quiet="--quiet" in argv), paths):
+            print(tally.printed, end="", flush=True)
+            totals.update(passed=tally.passed, failed=tally.failed, skipped=tally.skipped)
+    print(f"{totals['passed']} passed, {totals['failed']} failed" + (f", {totals['skipped']} skipped" if totals["skipped"] else ""))
+    return 1 if totals["failed"] or not totals["passed"] else 0
 
 
 if __name__ == "__main__":

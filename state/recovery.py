@@ -36,6 +36,12 @@ class Found:
         self.suspect: dict[str, str] = {}              # job id -> why its document cannot be used
         self.suspect_workers: dict[str, str] = {}
 
+    def use_key(self, scope: str, key: str, use: KeyUse) -> None:
+        """A key that was used again after it had run out counts as it was used last, in whatever order jobs are read."""
+        known = self.keys.get((scope, key))
+        if known is None or known[2] <= use[2]:
+            self.keys[scope, key] = use
+
     def forget(self) -> None:
         """The checkpoint was not whole: nothing of it counts."""
         self.jobs.clear()
@@ -77,7 +83,7 @@ def _adopt(value: Any, found: Found, shared: Shared) -> None:
     elif kind == "worker":
         found.workers[raw[0]] = Worker(*raw)
     else:
-        found.keys[raw[0], raw[1]] = (raw[2], raw[3], raw[4], raw[5])
+        found.use_key(raw[0], raw[1], (raw[2], raw[3], raw[4], raw[5]))
 
 
 def _read_documents(disk: Disk, folder: Path, finished: Finished, mark: int, found: Found) -> None:
@@ -101,7 +107,7 @@ def _read_documents(disk: Disk, folder: Path, finished: Finished, mark: int, fou
     for day in finished.days():
         for job_id, keys in finished.keyed(day):
             for scope, key, digest, at, status in keys:
-                found.keys[scope, key] = (job_id, digest, at, status)
+                found.use_key(scope, key, (job_id, digest, at, status))
 
 
 def _unusable(document: dict[str, Any] | None, mark: int) -> str:
@@ -163,7 +169,7 @@ def _settle(found: Found, finished: Finished) -> None:
     for job in found.jobs.values():
         found.newest_id = max(found.newest_id, job.id)
         for scope, key, digest, at, status in job.keys:
-            found.keys[scope, key] = (job.id, digest, at, status)
+            found.use_key(scope, key, (job.id, digest, at, status))
     for day in finished.days()[-1:]:
         newest = [n for n in finished.names(day) if n.startswith("j_") and n.endswith(".json")]
         found.newest_id = max(found.newest_id, newest[-1][:-5] if newest else "")

@@ -11,6 +11,7 @@ from tests.kit import refuses, same
 from tests.state.builders import (
     FilePlace,
     a_busy_place,
+    add_worker,
     all_rows,
     checkpoint_file,
     commit,
@@ -255,3 +256,28 @@ def test_jobs_that_ended_after_the_checkpoint_leave_memory_after_a_restart():
     place.settle(70.0)
     same((store.evict(lambda job_id: False), store.jobs), (6, {}))
     same(all_rows(store, 4), sorted(ids, reverse=True))
+
+
+def test_a_key_that_was_used_again_after_it_had_run_out_is_remembered_as_it_was_used_last_whichever_job_ended_last():
+    place = FilePlace()
+    store = place.open()
+    add_worker(store)
+    slow = create(store, keys=(("POST /tasks", "k", "s" * 64, place.clock.wall(), 202),))
+    lease(store, slow)
+    commit(store)
+    place.clock.go(25 * 3600.0)
+    same(store.used_key("POST /tasks", "k"), None)
+    late = place.clock.wall()
+    place.clock.wall_s -= 24.5 * 3600                          # set back, so that both are jobs of one day
+    again = ended(store, keys=(("POST /tasks", "k", "t" * 64, late, 202),))
+    commit(store)
+    place.settle(1.0)
+    finish(store, slow)                                        # its row follows that of the job which has the key now
+    commit(store)
+    place.settle(1.0)
+    place.checkpoint()
+    checkpoint_file(place).unlink()
+    place.clock.wall_s = late
+    used = reopened(place).used_key("POST /tasks", "k")
+    assert used is not None
+    same(used[0], again)
