@@ -44,7 +44,7 @@ def write_files(disk: Disk, files: Files, kept: list[Kept]) -> None:
     for path, index, newest_ms, raw in files.jobs:
         job = job_from_raw(raw)
         data = sealed(job_document(job))
-        before = disk.size(path) if index else 0
+        before = disk.size(path) if index and disk.exists(path) else 0
         disk.replace(path, data)
         if index:
             rows.setdefault(index, []).append(row_line(job, data, newest_ms))
