@@ -83,13 +83,16 @@ class Ledger:
                 self._used(asked.scope, key, item["id"])
 
     def _used(self, scope: str, key: str, job_id: str) -> None:
-        owner, at = self._checker.keys.get((scope, key), ("", 0.0))
-        known = self._keys.setdefault((scope, key), (job_id, at))
-        if known[0] != job_id and self._checker.newest_wall - known[1] < DAY_S:
-            raise Violation(f"key {key} of {scope} was answered with {known[0]}, and now with {job_id}")
-        if owner != job_id and self._checker.newest_wall - at < DAY_S:
-            raise Violation(f"key {key} of {scope} was answered with {job_id}, and its record is that of {owner or 'nobody'}")
-        self._keys[scope, key] = (job_id, at)
+        """A reply named this job for a key. It may be late: the key may have run out since, and be another job's."""
+        record = self._checker.jobs.get(job_id)
+        at = next((k[3] for k in record.keys if (k[0], k[1]) == (scope, key)), None) if record is not None else None
+        if at is None:
+            owner, _ = self._checker.keys.get((scope, key), ("nobody", 0.0))
+            raise Violation(f"key {key} of {scope} was answered with {job_id}, and its record is that of {owner}")
+        known_id, known_at = self._keys.get((scope, key), (job_id, at))
+        if known_id != job_id and abs(at - known_at) < DAY_S - 1.0:
+            raise Violation(f"key {key} of {scope} was answered with {known_id}, and now with {job_id}")
+        self._keys[scope, key] = (job_id, at) if at >= known_at else (known_id, known_at)
 
     def _shown(self, document: dict[str, Any]) -> None:
         """A job as a reply shows it: nothing in it may be news to the account."""
