@@ -28,7 +28,8 @@ HEADING = re.compile(r"^# -- (?P<words>.+?) -+$")
 FACTORS = {"KIB": "KiB", "MIB": "MiB"}
 UNITS = (("_S_MAX", "s"), ("_S", "s"))
 OWN_UNITS = {"BODY_BYTES_PER_S_MIN": "KiB/s", "PIPELINE_PER_TURN_MAX": "requests", "DESCRIPTORS_RESERVED": "descriptors", "PRIORITY_MAX": "points",
-             "PRIORITY_DEFAULT": "points", "AGEING_S": "s a point", "HISTORY_FIRST_KEPT": "entries", "PREFETCH_MAX": "leases"}
+             "PRIORITY_DEFAULT": "points", "AGEING_S": "s a point", "HISTORY_FIRST_KEPT": "entries", "PREFETCH_MAX": "leases",
+             "UNCHARGED_MAX": "grants"}
 
 ABOUT_STATES = """\
 Each kind of thing that has a lifecycle has one table, in `state/machine.py`, and one function through which it moves. A move names the

@@ -37,6 +37,7 @@ HISTORY_FIRST_KEPT = 50
 IDEMPOTENCY_KEYS_MAX = 1_000_000
 IDEMPOTENCY_S = 24 * 3600.0
 LOSSES_MAX = 3                        # leases lost before a step fails with worker_lost: a step that kills its worker must not go round for ever
+UNCHARGED_MAX = 100                   # grants without an end that charge nobody (never received, interrupted, the server died), before it fails too
 BACKOFF_S_MAX = 300.0
 
 # -- The fleet --------------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from router.policy.decision import Decision
-from state.limits import BACKOFF_S_MAX, LOSSES_MAX
+from state.limits import BACKOFF_S_MAX, LOSSES_MAX, UNCHARGED_MAX
 
 PERMANENT_CODES = frozenset({"invalid_output", "invalid_input", "template"})     # the same attempt would fail again
 UNENDED_CODES = frozenset({"timeout", "runner_died"})                            # the step did not say itself that it failed
@@ -44,6 +44,14 @@ def after_loss(losses: int, effects: str, received: bool, why: str) -> Decision:
     if losses > LOSSES_MAX:
         return Decision(False, "give_up", f"worker_lost: {losses} leases were lost, {LOSSES_MAX} are allowed; the last: {why}", {"losses": losses})
     return Decision(True, "retry", f"{why}; loss {losses} of {LOSSES_MAX}", {"losses": losses})
+
+
+def bounded(decision: Decision, uncharged: int) -> Decision:
+    """The same decision, unless the step was given out again too often without a charge: it may be what ends whoever takes it. Rule: give_up."""
+    if decision.rule != "retry" or uncharged <= UNCHARGED_MAX:
+        return decision
+    reason = f"worker_lost: granted {uncharged} times without an end, {UNCHARGED_MAX} are allowed; the last: {decision.reason}"
+    return Decision(False, "give_up", reason, decision.facts)
 
 
 def after_interruption(effects: str, begun: bool) -> Decision:

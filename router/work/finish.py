@@ -13,7 +13,7 @@ from fleet.leases import Lease, Leases
 from fleet.protocol import NOT_STARTED, Result, result_digest
 from router.policy.decision import Decision
 from router.policy.progress import follow, job_output
-from router.policy.retry import after_failure, after_interruption, after_loss, after_restart
+from router.policy.retry import after_failure, after_interruption, after_loss, after_restart, bounded
 from router.work.definitions import Definitions
 from skills.definition import Definition
 from state.errors import LeaseLost, ResultConflict
@@ -131,13 +131,16 @@ class Finish:
         """The worker ended with an earlier server."""
         job = self._store.jobs[lease.job]
         step = job.steps[lease.index]
-        self._after(job, step, after_restart(self._rule(job, step).effects), {}, by)
+        self._lost(job, step, after_restart(self._rule(job, step).effects), by)
 
     def lose(self, lease: Lease, why: str, received: bool, by: str) -> None:
         """The lease has ended without a result."""
         job = self._store.jobs[lease.job]
         step = job.steps[lease.index]
-        decision = after_loss(step.losses + 1, self._rule(job, step).effects, received, why)
+        self._lost(job, step, after_loss(step.losses + 1, self._rule(job, step).effects, received, why), by)
+
+    def _lost(self, job: Job, step: Step, decision: Decision, by: str) -> None:
+        decision = bounded(decision, step.attempt - step.failures - step.losses)
         fields: dict[str, Any] = {"losses": decision.facts.get("losses", step.losses)}
         if decision.rule == "give_up":
             fields["error"] = {"code": "worker_lost", "message": decision.reason, "retryable": False}

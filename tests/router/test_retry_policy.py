@@ -1,6 +1,7 @@
 """What becomes of an attempt that did not end well."""
 
-from router.policy.retry import after_failure, after_interruption, after_loss, after_restart, backoff_s
+from router.policy.retry import after_failure, after_interruption, after_loss, after_restart, backoff_s, bounded
+from state.limits import UNCHARGED_MAX
 from tests.kit import same
 
 FAILED = {"code": "step_raised", "message": "ValueError: x", "retryable": True}
@@ -50,3 +51,13 @@ def test_a_worker_that_ended_with_its_server_charges_nothing_and_leaves_a_step_w
 def test_losses_have_their_own_maximum_of_three():
     same([after_loss(n, "many", True, "gone").rule for n in (1, 2, 3, 4)], ["retry", "retry", "retry", "give_up"])
     assert "worker_lost" in after_loss(4, "many", True, "gone").reason
+
+
+def test_what_nobody_is_charged_for_does_not_go_round_for_ever_either():
+    for decision in (after_loss(1, "many", False, "w1 is gone"), after_restart("none"), after_loss(1, "none", True, "w1 is gone")):
+        same(bounded(decision, UNCHARGED_MAX), decision)
+        given_up = bounded(decision, UNCHARGED_MAX + 1)
+        same((given_up.dispatch, given_up.rule), (False, "give_up"))
+        assert "worker_lost" in given_up.reason and decision.reason in given_up.reason
+    unknown = after_restart("once")
+    same(bounded(unknown, UNCHARGED_MAX + 1), unknown)
