@@ -39,7 +39,7 @@ class Book:
         self._finished: OrderedDict[str, None] = OrderedDict()
         self._unfinished = 0
         self._seen: int | None = None
-        self.known = 0                              # highest grant of which the server knows that it has arrived
+        self.known = 0                              # highest grant that the server knows to have arrived, and has not cancelled
 
     def heartbeat(self) -> tuple[bytes, int | None]:
         """The body of a heartbeat, and the `seen` in it."""
@@ -50,14 +50,20 @@ class Book:
                 "held": held[:HELD_MAX], "running": running[:HELD_MAX], "seen": seen, **self._facts()}
         return encoded({k: v for k, v in body.items() if v is not None}), seen
 
-    def adopt(self, reply: dict[str, Any], sent_seen: int | None) -> None:
-        """The server's count of grants: taken over when this worker is new to it, or when it is behind what was sent (its memory is older)."""
+    def adopt(self, reply: dict[str, Any], sent_seen: int | None) -> int:
+        """The server's count of grants: taken over when this worker is new to it, or when it is behind what was sent (its memory is older).
+        Returns the highest grant that the heartbeat listed and the server knows of: the caller confirms it when it has acted on the reply."""
         theirs = reply.get("seen")
         theirs = theirs if type(theirs) is int else 0
         with self._lock:
             if self._seen is None or (sent_seen is not None and theirs < sent_seen == self._seen):
                 self._seen = self.known = theirs
-            self.known = max(self.known, min(theirs, self._seen))
+        return min(theirs, sent_seen or 0)
+
+    def confirm(self, seen: int) -> None:
+        """The reply to a heartbeat that listed all leases up to grant `seen` was acted on: what it did not cancel stands."""
+        with self._lock:
+            self.known = max(self.known, min(seen, self._seen or 0))
 
     def forget_count(self) -> None:
         """The server does not know this worker: counting starts anew with the next heartbeat."""

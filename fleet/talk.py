@@ -76,10 +76,10 @@ class Conversation:
 class Heart(Conversation):
     """Heartbeats: the first one registers the worker."""
 
-    def __init__(self, client: Client, book: Book, post: Post, log: Log, cancelled: Callable[[list[str]], None],
+    def __init__(self, client: Client, book: Book, post: Post, log: Log, answered: Callable[[list[str], int], None],
                  superseded: Callable[[str], None]) -> None:
         super().__init__("heartbeats", client, book, post, log)
-        self._cancelled, self._superseded = cancelled, superseded
+        self._answered, self._superseded = answered, superseded
         self._now = threading.Event()
         self._failures = 0
 
@@ -113,12 +113,12 @@ class Heart(Conversation):
         if self._failures or not self.book.registered.is_set():
             self.log.info("server_reached", worker=self.book.worker, boot=self.book.boot, after_failures=self._failures)
         self._failures = 0
-        self.book.adopt(said, seen)
+        confirmed = self.book.adopt(said, seen)
         self.book.obey(said)
         self.book.heard_at = sent_at
         self.book.registered.set()
         cancel = said.get("cancel")
-        self.post(self._cancelled, [str(lease) for lease in cancel] if isinstance(cancel, list) else [])
+        self.post(self._answered, [str(lease) for lease in cancel] if isinstance(cancel, list) else [], confirmed)
         return self.book.heartbeat_s
 
     def _failed(self, code: str, detail: str, wait_s: float) -> float:

@@ -136,11 +136,12 @@ class Agent(Node):
 
     def _told(self, seen: int | None, sent_at: float, status: int, said: Any) -> None:
         if status == 200:
-            self.book.adopt(said, seen)
+            confirmed = self.book.adopt(said, seen)
             self.book.obey(said)
             self.book.heard_at = max(self.book.heard_at, sent_at)
             for lease in said["cancel"]:
                 self._cancel(lease)
+            self.book.confirm(confirmed)
             self._fill()
             self._poll()
         elif status == 409 and said["code"] == "worker_superseded":
