@@ -87,7 +87,7 @@ class Hands:
             soonest = self.pool.turn(time.monotonic())
             if truth():
                 return
-            assert time.monotonic() < deadline, f"{what} did not come; ends {self.ends}, log {self.logged}"
+            assert time.monotonic() < deadline, f"{what} did not come; ends {str(self.ends)[-500:]}, log {str(self.logged)[-500:]}"
             for key, _ in self.selector.select(max(0.0, min(soonest, deadline, time.monotonic() + 0.02) - time.monotonic())):
                 key.data()
 

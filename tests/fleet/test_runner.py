@@ -127,11 +127,17 @@ def test_a_runner_stays_warm_and_module_state_with_it():
 
 def test_a_runner_is_replaced_after_its_calls_are_used_up():
     with hands(FILES) as h:
-        attempts = [h.call("tool.py:count") for _ in range(1_050)]
-        h.until(lambda: len(h.ends) == 1_050)
-        pids = {h.ends[a.lease][1] for a in attempts}
-        same((len(pids), max(end[0] for end in h.ends.values())), (2, 1_000))
-        h.until(lambda: len([pid for pid in pids if dead(pid)]) == 1, "the end of the old runner")
+        called = 0
+        while all(n < 1_000 for n, _ in h.ends.values()):      # a machine that stalls for a moment has calls go to another runner
+            called += 150
+            assert called < 10_000
+            for _ in range(150):
+                h.call("tool.py:count")
+            h.until(lambda: len(h.ends) == called)
+        worn = {pid for n, pid in h.ends.values() if n == 1_000}
+        same(max(n for n, _ in h.ends.values()), 1_000)
+        h.until(lambda: all(dead(pid) for pid in worn), "the end of the old runner")
+        h.end_of(h.call("tool.py:count"))
 
 
 def test_an_exception_fails_the_step_with_its_words_and_the_convention_makes_it_final():
@@ -297,7 +303,7 @@ def test_a_cancelled_call_that_has_not_started_never_starts_and_a_running_one_is
 
 def test_a_killed_call_takes_with_it_all_that_it_started():
     with hands(FILES) as h:
-        attempt = h.call("tool.py:group", str(h.tmp / "pids"), timeout_s=0.3)
+        attempt = h.call("tool.py:group", str(h.tmp / "pids"), timeout_s=1.0)
         same(h.error_of(attempt)["code"], "timeout")
         pids = json.loads((h.tmp / "pids").read_text())
         h.until(lambda: all(dead(pid) for pid in pids), "the end of the group")
