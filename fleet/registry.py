@@ -27,6 +27,7 @@ class Live:
     seen: int | None = None                  # highest grant number that it says it has received; None: it does not count
     held: list[str] | None = None            # leases it says it has; None: it does not list them
     granted: int = 0                         # number of its newest grant
+    since: int | None = None                 # newest grant from before these facts were kept: a late message may count less than was seen
     load: float | None = None
     disk_free_mb: int | None = None
     prefetch: int = 0

@@ -62,7 +62,10 @@ class Dispatch:
         facts = self.worker_facts(worker)
         if facts.state not in ("live",) or most < 1:
             return []
-        live.granted = max(live.granted, max((lease.n for lease in self._leases.of(worker.id).values()), default=0))
+        newest = max((lease.n for lease in self._leases.of(worker.id).values()), default=0)
+        live.granted = max(live.granted, newest)
+        if live.since is None:
+            live.since = newest
         now = self._clock.wall()
         heads = [(place, id(lane), lane) for lane in self._lanes.of(worker.id) if (place := self._head(lane, facts))]
         heapq.heapify(heads)
@@ -310,5 +313,7 @@ def lease_facts(definitions: Definitions) -> Callable[[Job, str], tuple[float, i
 
 
 def received(lease: Lease, live: Live | None) -> bool:
-    """False only if the worker's own count proves that it never got this grant."""
-    return live is None or live.seen is None or lease.n <= live.seen
+    """False only if the worker's own count proves that it never got this grant: counted by the process that it was made to, since before it was."""
+    if live is None or live.boot != lease.boot or live.seen is None or live.since is None:
+        return True
+    return lease.n <= max(live.seen, live.since)

@@ -133,7 +133,7 @@ def test_a_runner_is_replaced_after_its_calls_are_used_up():
             assert called < 10_000
             for _ in range(150):
                 h.call("tool.py:count")
-            h.until(lambda: len(h.ends) == called)
+            h.until(lambda called=called: len(h.ends) == called)
         worn = {pid for n, pid in h.ends.values() if n == 1_000}
         same(max(n for n, _ in h.ends.values()), 1_000)
         h.until(lambda: all(dead(pid) for pid in worn), "the end of the old runner")

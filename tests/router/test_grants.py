@@ -1,5 +1,10 @@
 """Grants, restarts of workers, repeatable polls, and results: what is told twice, late, or by the wrong one."""
 
+from types import SimpleNamespace
+from typing import Any, cast
+
+from fleet.registry import Live
+from router.work.dispatch import received
 from state.errors import TooManyWorkers, UnknownWorker, WorkerSuperseded
 from state.limits import WORKERS_MAX
 from state.records import Worker
@@ -203,3 +208,16 @@ def test_a_fleet_that_is_full_takes_nobody_new_and_goes_on_with_those_it_has():
     rooms.store.workers |= {f"other{i}": Worker(f"other{i}", "stale", "", 1, {}, 0, 0.0, 0.0) for i in range(WORKERS_MAX - 1)}
     same(refuses(TooManyWorkers, lambda: rooms.beat("w2")).code, "too_many_workers")
     same(rooms.beat()["drain"], False)
+
+
+def test_a_grant_was_never_received_only_if_the_process_that_it_was_made_to_counts_and_has_counted_since_before_it():
+    def judged(n: int, of: str, **facts: Any) -> bool:
+        lease = cast(Any, SimpleNamespace(n=n, boot=of))
+        return received(lease, Live(0.0, **facts) if facts else None)
+    same(judged(5, "1-a", boot="1-a", seen=4, since=0), False)
+    same(judged(4, "1-a", boot="1-a", seen=4, since=0), True)
+    same(judged(5, "1-a"), True)                                           # nothing is known of it
+    same(judged(5, "1-a", boot="1-a", seen=None, since=0), True)           # it does not count
+    same(judged(5, "1-a", boot="2-b", seen=0, since=0), True)              # another process counts
+    same(judged(5, "1-a", boot="1-a", seen=4, since=5), True)              # an old message may have come late, and say less than was seen
+    same(judged(5, "1-a", boot="1-a", seen=4, since=None), True)

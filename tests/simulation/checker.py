@@ -175,7 +175,7 @@ class Checker:
 
     def _take_key(self, job_id: str, scope: str, key: str, at: float) -> None:
         known = self.keys.get((scope, key))
-        if known is not None and known[0] != job_id and at - known[1] <= DAY_S:
+        if known is not None and known[0] != job_id and at - known[1] <= DAY_S and not self.may_be_gone(known[0]):
             raise Violation(f"key {key} of {scope} made {known[0]}, and within a day {job_id}")
         self.keys[scope, key] = (job_id, at)
 
