@@ -89,9 +89,9 @@ def _ask_disk(house: House, results: list[Result | Fault], answers: list[Answer]
     for i in unknown:
         result = results[i]
         assert isinstance(result, Result)
-        job_id, index, _ = lease_parts(result.lease) or ("", 0, 0)
+        job_id, index, attempt = lease_parts(result.lease) or ("", 0, 0)
         job: Job | None = house.store.engine.read_finished(job_id)
-        if job is None or index >= len(job.steps):
+        if job is None or index >= len(job.steps) or attempt != result.attempt:
             continue
         try:
             verdicts[i] = again(job.steps[index], result, result_digest(result.status, result.output, result.error)) or answers[i]

@@ -106,6 +106,8 @@ def test_a_job_that_has_left_memory_is_shown_settled_again_listed_and_retried_on
         server.post("/result", result(again, output="second"))
         eventually("it has left memory again", lambda: "done" not in server.get("/ready")["jobs"])
         same(server.job(failed)["output"], "second")
+        same(server.post("/result", result(again, output="second")), {"accepted": True, "duplicate": True})
+        server.refused("POST", "/result", {**result(again, output="second"), "lease": commands[failed]["lease"]}, "lease_lost", 409)
 
 
 def test_a_large_result_is_spilled_compared_by_what_it_said_and_readable_as_an_artifact():
