@@ -25,6 +25,7 @@ class Found:
     """What recovery gathers."""
 
     def __init__(self) -> None:
+        self.shared = Shared()
         self.jobs: dict[str, Job] = {}
         self.workers: dict[str, Worker] = {}
         self.keys: dict[Key, KeyUse] = {}
@@ -57,8 +58,7 @@ def recover(disk: Disk, folder: Path, journal: Journal, finished: Finished, mark
     for name in names:
         if name.endswith(".tmp"):
             disk.remove(folder / "jobs" / "live" / name)     # the process died while it wrote this
-    shared = Shared()
-    if mark and not checkpoints.read(disk, folder, mark, lambda value: _adopt(value, found, shared)):
+    if mark and not checkpoints.read(disk, folder, mark, lambda value: _adopt(value, found)):
         found.forget()
         _read_documents(disk, folder, finished, mark, found)
     for unit in journal.recover(mark):
@@ -75,10 +75,10 @@ def recover(disk: Disk, folder: Path, journal: Journal, finished: Finished, mark
     return found
 
 
-def _adopt(value: Any, found: Found, shared: Shared) -> None:
+def _adopt(value: Any, found: Found) -> None:
     kind, raw = value
     if kind == "job":
-        job = shared.job(job_from_raw(raw))
+        job = found.shared.job(job_from_raw(raw))
         found.jobs[job.id] = job
     elif kind == "worker":
         found.workers[raw[0]] = Worker(*raw)
@@ -88,14 +88,14 @@ def _adopt(value: Any, found: Found, shared: Shared) -> None:
 
 def _read_documents(disk: Disk, folder: Path, finished: Finished, mark: int, found: Found) -> None:
     """Without a checkpoint file: every live document, every worker, and the keys of the last days' index rows."""
-    live, shared = str(folder / "jobs" / "live"), Shared()
+    live = str(folder / "jobs" / "live")
     for job_id in sorted(found.live_files):
         document = unsealed(disk.read(f"{live}/{job_id}.json"))
         reason = _unusable(document, mark)
         if document is None or reason:
             found.suspect[job_id] = reason
         elif not _ended_since(disk, finished.path(job_id), document["seq"], mark):
-            found.jobs[job_id] = shared.job(job_from_document(document))
+            found.jobs[job_id] = found.shared.job(job_from_document(document))
     for name in disk.names(folder / "workers"):
         if name.endswith(".json"):
             document = unsealed(disk.read(folder / "workers" / name))
@@ -139,7 +139,7 @@ def _remove_leftovers(disk: Disk, folder: Path, newest: int, found: Found) -> No
 def _apply(change: list[Any], seq: int, found: Found) -> None:
     kind = change[0]
     if kind == "job":
-        job = job_from_raw(change[1])
+        job = found.shared.job(job_from_raw(change[1]))
         known = found.jobs.get(job.id)
         if known is None or known.seq < seq:
             found.jobs[job.id] = job
