@@ -91,7 +91,7 @@ class Agent:
         self.pool = Pool(options.slots, self._selector, Places(self.content.work, self.content.tmp, self._discard), self, self._bundle_of,
                          self._lease_is_fresh, time.monotonic, log)
         self.intake = Intake(self.content, self.errands, self.book, self.pool, self.post, self.failed)
-        self.heart = Heart(self._connect(), self.book, self.post, log, self._beat_answered, self._superseded)
+        self.heart = Heart(self._connect(), self.book, self.post, log, self._cancelled, self._superseded)
         self.poller = Poller(self._connect(), self.book, self.post, log, self.heart, self._arrived, self._superseded)
         self.delivery = Delivery(self._connect(), self.book, self.post, log, self._partly, self._superseded)
 
@@ -174,17 +174,13 @@ class Agent:
                 self.delivery.put(message)
         self._cancelled(cancelled)
 
-    def _beat_answered(self, leases: list[str], seen: int) -> None:
-        """A heartbeat that listed all grants up to `seen` was answered. What the answer cancels must not begin in the moment between."""
-        self._cancelled(leases)
-        self.book.confirm(seen)
-
-    def _cancelled(self, leases: list[str]) -> None:
-        """The server wants nothing more of these; what has not started never will."""
+    def _cancelled(self, leases: list[str], seen: int = 0) -> None:
+        """The server wants nothing more of these; what has not started never will. The other grants up to `seen` stand: that is known only now."""
         for lease in leases:
             attempt = self.book.attempt(lease)
             if attempt is not None:
                 self._forget(attempt)
+        self.book.confirm(seen)
 
     def _forget(self, attempt: Attempt) -> None:
         ended = attempt.final is not None
