@@ -47,14 +47,8 @@ def nothing(port: int, count: int, begin: Begin) -> int:
 
 
 def crowd_leaves(port: int, count: int, begin: Begin) -> int:
-    """Connections that leave together: their process ends."""
-    sockets = [connected(port) for _ in range(count)]
-    until = begin()
-    time.sleep(max(0.0, until - time.monotonic()) / 4)
-    for sock in sockets:
-        sock.close()
-    time.sleep(max(0.0, until - time.monotonic()))
-    return count
+    """Connections that leave together."""
+    return leave([connected(port) for _ in range(count)], begin)
 
 
 def crowd_resets(port: int, count: int, begin: Begin) -> int:
@@ -62,12 +56,17 @@ def crowd_resets(port: int, count: int, begin: Begin) -> int:
     sockets = [connected(port) for _ in range(count)]
     for sock in sockets:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    return leave(sockets, begin)
+
+
+def leave(sockets: list[socket.socket], begin: Begin) -> int:
+    """Close them all after a quarter of the time; how many they were."""
     until = begin()
     time.sleep(max(0.0, until - time.monotonic()) / 4)
     for sock in sockets:
         sock.close()
     time.sleep(max(0.0, until - time.monotonic()))
-    return count
+    return len(sockets)
 
 
 def crowd_asks(port: int, count: int, begin: Begin) -> int:

@@ -22,6 +22,7 @@ from state.segments import REBUILD
 from state.streams import events_in
 
 WRITES = "writes it as checkpoint and journal have it"
+KEYS_MIN = 100_000             # fewer are not worth the look for old ones
 NOT_AS_WRITTEN = "it does not have the checksum it was written with"
 
 
@@ -78,7 +79,7 @@ class Belongings:
 
     def forget_keys(self, before: float) -> None:
         """Nobody uses them again: they are older than a wall time."""
-        if len(self._keys) > 100_000:
+        if len(self._keys) > KEYS_MIN:
             self._keys = {key: use for key, use in self._keys.items() if use[1] >= before}
 
     def end(self) -> None:

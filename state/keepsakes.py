@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -26,34 +26,33 @@ def look_at_content(exam: Examination, bundle_is_whole: Whole) -> None:
     _look_at_artifacts(exam)
     needed = _look_at_definitions(exam)
     there = set()
-    for name in exam.disk.names(exam.folder / "bundles"):
-        file = f"bundles/{name}"
-        if name.endswith(".tmp"):
-            exam.temporary(file)
-        elif not NAME.fullmatch(name):
-            exam.unknown(file)
-        else:
-            there.add(name)
-            exam.counts["bundles"] += 1
-            if not bundle_is_whole(exam.folder / file, name):
-                exam.say("bundle_damaged", file, "its files are not those that its name says", repair=AWAY, mend=partial(Mender.keep, file=file))
+    for name, file in _named_by_hash(exam, "bundles"):
+        there.add(name)
+        if not bundle_is_whole(exam.folder / file, name):
+            exam.say("bundle_damaged", file, "its files are not those that its name says", repair=AWAY, mend=partial(Mender.keep, file=file))
     for name, definition in sorted(needed.items()):
         if name not in there:
             exam.say("bundle_missing", f"bundles/{name}", f"definition {definition} names it: no worker can run its steps")
 
 
-def _look_at_artifacts(exam: Examination) -> None:
-    there = set()
-    for name in exam.disk.names(exam.folder / "artifacts"):
-        file = f"artifacts/{name}"
+def _named_by_hash(exam: Examination, place: str, suffix: str = "") -> Iterator[tuple[str, str]]:
+    """What a folder of content has: sha256 and path of each. Names of another kind are told."""
+    for name in exam.disk.names(exam.folder / place):
+        file, sha256 = f"{place}/{name}", name.removesuffix(suffix)
         if name.endswith(".tmp"):
             exam.temporary(file)
-        elif not NAME.fullmatch(name):
+        elif sha256 + suffix != name or not NAME.fullmatch(sha256):
             exam.unknown(file)
         else:
-            there.add(name)
-            exam.counts["artifacts"] += 1
-            _check_hash(exam, "artifact_damaged", file, name)
+            exam.counts[place] += 1
+            yield sha256, file
+
+
+def _look_at_artifacts(exam: Examination) -> None:
+    there = set()
+    for name, file in _named_by_hash(exam, "artifacts"):
+        there.add(name)
+        _check_hash(exam, "artifact_damaged", file, name)
     for name, file in sorted(exam.artifacts.items()):
         if name not in there:
             exam.say("artifact_missing", f"artifacts/{name}", f"{file} names it")
@@ -79,20 +78,13 @@ def _look_at_definitions(exam: Examination) -> dict[str, str]:
     """Bundles that definitions of kept jobs name, each with a definition that does."""
     bundles: dict[str, str] = {}
     there = set()
-    for name in exam.disk.names(exam.folder / "definitions"):
-        file, sha256 = f"definitions/{name}", name.removesuffix(".json")
-        if name.endswith(".tmp"):
-            exam.temporary(file)
-        elif sha256 == name or not NAME.fullmatch(sha256):
-            exam.unknown(file)
-        else:
-            there.add(sha256)
-            exam.counts["definitions"] += 1
-            whole = _check_hash(exam, "definition_damaged", file, sha256)
-            if not whole and sha256 in exam.needed:
-                exam.blocked = f"live jobs need {file}, which is damaged"
-            if whole and sha256 in exam.definitions:
-                bundles[json.loads(exam.disk.read(exam.folder / file))["bundle"]["sha256"]] = sha256
+    for sha256, file in _named_by_hash(exam, "definitions", ".json"):
+        there.add(sha256)
+        whole = _check_hash(exam, "definition_damaged", file, sha256)
+        if not whole and sha256 in exam.needed:
+            exam.blocked = f"live jobs need {file}, which is damaged"
+        if whole and sha256 in exam.definitions:
+            bundles[json.loads(exam.disk.read(exam.folder / file))["bundle"]["sha256"]] = sha256
     for sha256 in sorted(exam.definitions - there):
         file = f"definitions/{sha256}.json"
         if sha256 in exam.needed:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.kit import ROOT, a_folder, pretty, written
+from tests.kit import ROOT, Skip, a_folder, pretty, written
 
 START_S_MAX = 15.0
 EVENTUALLY_S_MAX = 10.0
@@ -188,3 +188,18 @@ def alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def children(pid: int) -> list[int]:
+    """Processes that a process has started, by their entry in /proc."""
+    if not Path("/proc/self/stat").exists():
+        raise Skip("there is no /proc to find the children of a process in")
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found

@@ -13,11 +13,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.house import GO, Server, a_skill, eventually
-from tests.kit import ROOT, Skip, pretty, same
+from tests.kit import ROOT, pretty, same
 
 BRIEF = a_skill("brief", "import time\ndef go(input):\n    time.sleep(0.002)\n    return {'n': input['n']}\n", GO + "timeout_s = 5\n")
 STAGES = a_skill("stages", """
@@ -226,21 +225,6 @@ def doctor(server: Server, python: tuple[str, ...] = ()) -> list[Any]:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert ended.returncode in (0, 1), f"{ended.returncode} {ended.stdout} {ended.stderr}"
     return [finding for finding in json.loads(ended.stdout)["findings"] if finding["severity"] != "note"]
-
-
-def children(pid: int) -> list[int]:
-    """Processes that a process has started, by their entry in /proc."""
-    if not Path("/proc/self/stat").exists():
-        raise Skip("there is no /proc to find the children of a process in")
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
 
 
 def kill(pid: int) -> None:

@@ -7,8 +7,8 @@ import time
 
 from tests import kit
 from tests.crash.mounted import a_small_disk
-from tests.crash.rig import BRIEF, Load, a_load, check_finished_once, children, doctor
-from tests.house import Server, a_server, eventually
+from tests.crash.rig import BRIEF, Load, a_load, check_finished_once, doctor
+from tests.house import Server, a_server, children, eventually
 from tests.kit import ROOT, Skip, a_folder, same
 
 FULL_S = 1.1                   # long enough for a probe of the storage

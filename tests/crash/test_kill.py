@@ -7,8 +7,8 @@ import sys
 import time
 
 from tests import kit
-from tests.crash.rig import BRIEF, a_load, a_seed, check_finished_once, children, doctor, listed, live
-from tests.house import Server, a_server
+from tests.crash.rig import BRIEF, a_load, a_seed, check_finished_once, doctor, listed, live
+from tests.house import Server, a_server, children
 from tests.kit import ROOT, same
 
 JOBS = 1_000

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from tests import kit
-from tests.crash.rig import STAGES, children, doctor, kill
-from tests.house import GO, Server, a_server, a_skill, eventually
+from tests.crash.rig import STAGES, doctor, kill
+from tests.house import GO, Server, a_server, a_skill, children, eventually
 from tests.kit import ROOT, same
 
 WAITING = a_skill("waiting", """

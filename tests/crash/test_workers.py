@@ -5,8 +5,8 @@ from pathlib import Path
 
 from state.ids import lease_id
 from state.limits import LOSSES_MAX
-from tests.crash.rig import BRIEF, STAGES, a_load, a_worker, check_finished_once, children, doctor, kill
-from tests.house import GO, a_server, a_skill, eventually
+from tests.crash.rig import BRIEF, STAGES, a_load, a_worker, check_finished_once, doctor, kill
+from tests.house import GO, a_server, a_skill, children, eventually
 from tests.kit import same
 
 FAST_FLEET = {"fleet.toml": "heartbeat_s = 0.1\nlease_s = 0.5\nstale_s = 0.6\ngone_s = 1.2\n"}

@@ -4,9 +4,8 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-from tests.house import ECHO, GO, a_server, a_skill, alive, eventually
+from tests.house import ECHO, GO, a_server, a_skill, alive, children, eventually
 from tests.kit import ROOT, same
 
 ONE = a_skill("one", "def go(input):\n    return {'got': input}\n", GO + 'retry = { attempts = 3, backoff_s = 0.01 }\n')
@@ -303,19 +302,6 @@ def test_the_worker_that_the_server_serves_as_one_file_runs_steps():
         finally:
             worker.terminate()
             worker.wait(timeout=20)
-
-
-def children(pid):
-    """Processes that a process has started, by their entry in /proc."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
 
 
 def test_the_embedded_worker_is_started_again_when_it_dies_and_leaves_with_the_server_even_by_kill_9():
