@@ -56,7 +56,7 @@ def selected(path: Path, words: list[str]) -> list[tuple[str, Callable[[], None]
     """The same; a file that cannot be imported is one test that fails."""
     try:
         return tests_of(path, words)
-    except Exception as error:
+    except BaseException as error:             # a file that exits is no better
         problem = error
 
         def broken() -> None:
@@ -91,7 +91,9 @@ def run(path: Path, words: list[str], quiet: bool) -> Tally:
             except kit.Skip as why:
                 skipped += 1
                 verdict, sentence = "skip", f"{sentence}: {why}"
-            except Exception:
+            except KeyboardInterrupt:
+                raise
+            except BaseException:              # SystemExit of a command that a test called is a failure, not the end of all tests
                 failed += 1
                 verdict = "FAIL"
                 print(traceback.format_exc())
@@ -106,6 +108,9 @@ def main(argv: list[str]) -> int:
     sys.path.insert(0, str(ROOT))
     kit = importlib.import_module("tests.kit")
     vars(kit)["LONG"] = "--long" in argv
+    if set(argv) & {"--help", "-h"}:
+        print(__doc__)
+        return 0
     words = [a for a in argv if not a.startswith("--")]
     paths = [path for path in sorted((ROOT / "tests").rglob("test_*.py")) if not words or selected(path, words)]
     totals = Counter[str]()

@@ -18,7 +18,9 @@ if __name__ == "__main__" and sys.argv[1:2] == ["worker"]:
     os.execv(sys.executable, [sys.executable, "-P", "-m", "fleet", *sys.argv[2:]])       # -P: a folder here that is called fleet is not ours
 
 import signal  # noqa: E402 - after the worker has left
+import socket  # noqa: E402
 from contextlib import AbstractContextManager  # noqa: E402
+from dataclasses import replace  # noqa: E402
 from typing import Any, cast  # noqa: E402
 
 from router.api.cli import Options, UsageError, check, parse, route, secrets_of, tls_of  # noqa: E402
@@ -29,6 +31,7 @@ from router.app import House, build  # noqa: E402
 from router.config import ConfigError, ConfigFolder  # noqa: E402
 from router.http.bounds import EngineLimits  # noqa: E402
 from router.http.engine import Engine  # noqa: E402
+from router.http.listener import NotOurs, inherited  # noqa: E402
 from router.http.messages import Outcome, Receive, Request  # noqa: E402
 from router.work.embedded import EmbeddedWorker  # noqa: E402
 from state.clock import Clock  # noqa: E402
@@ -110,7 +113,11 @@ def serve(options: Options) -> int:
     """Run the server until it is told to stop; the exit status."""
     clock = Clock()
     log = Log(clock, options.log_level)
-    lock, engine, house = start(options, clock, log)
+    listener = inherited(os.environ)
+    if listener is not None:                               # it decides where we listen, and with that whether a secret is needed
+        host, port, *_ = listener.getsockname()
+        options = replace(options, host=host, port=port)
+    lock, engine, house = start(options, clock, log, listener)
     try:
         engine.serve()
     except Fatal as error:
@@ -123,7 +130,7 @@ def serve(options: Options) -> int:
     return 0
 
 
-def start(options: Options, clock: Clock, log: Log) -> tuple[DataLock, Engine, House]:
+def start(options: Options, clock: Clock, log: Log, listener: socket.socket | None = None) -> tuple[DataLock, Engine, House]:
     """Take the folder and the port, recover, and say where it listens. What stands in the way is a UsageError, Locked or Damage."""
     config = ConfigFolder(options.settings.config, log)
     embedded = EmbeddedWorker(options.settings, log, clock.monotonic, lambda: config.current.server.grace_s)
@@ -135,7 +142,7 @@ def start(options: Options, clock: Clock, log: Log) -> tuple[DataLock, Engine, H
     dispatcher = Dispatcher(Table(), gate)
     limits = EngineLimits(too_large_hint="POST /artifacts takes large values; the input names them by their sha256")
     try:
-        engine = Engine((options.host, options.port), dispatcher, clock, log, ssl_context=tls_of(options), limits=limits)
+        engine = Engine(listener or (options.host, options.port), dispatcher, clock, log, ssl_context=tls_of(options), limits=limits)
     except OSError as error:
         raise UsageError(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}") from error
     try:
@@ -174,7 +181,7 @@ def main(argv: list[str]) -> int:
         if options.command == "doctor":
             return doctor(options)
         return serve(options)
-    except (UsageError, ConfigError, Locked, Damage) as error:
+    except (UsageError, ConfigError, Locked, Damage, NotOurs) as error:
         print(f"yardmaster: {error}", file=sys.stderr)
         return 2
 

@@ -44,6 +44,7 @@ EMBEDDED_EACH_S = (15.0, 30.0)
 CHURNED = 2                  # workers beside the embedded one
 WARM_S, WARM_SHARE = 120.0, 0.2      # of the steady time, whichever is more: finished jobs stay in memory for a minute
 SAMPLE_S = 1.0
+SLACK_S = 10.0               # the first and the last sample of a time may be missing
 QUICK_S = 24.0
 DRAIN_S_MAX = 180.0
 MB = 1e6
@@ -53,6 +54,7 @@ LIMITS = (
     Limit("journal", "MB", 0.0, 160.0, "two segments"),            # it grows until a checkpoint cuts it
     Limit("longest pause", "ms", 0.0, 20.0, "20 ms"),              # of the longest waits of all seconds
 )
+PAUSE_MS_MAX = 100.0         # of those the median: a server that is slow from the begin is flat too
 
 
 class Sample(NamedTuple):
@@ -170,7 +172,7 @@ class Soak:
                     files = len(list(Path(f"/proc/{house.pid}/fd").iterdir()))
                     size = sum(path.stat().st_size for path in journal.glob("*.jsonl"))
                     self.samples.append(Sample(self._now(), processes.memory_bytes(house.pid) / MB, files, size / MB, jobs))
-                except (OSError, ValueError):
+                except (OSError, ValueError, KeyError):
                     self.ledger.count("samples that met a restart")
             time.sleep(SAMPLE_S)
 
@@ -194,11 +196,17 @@ class Soak:
             process.wait()
             processes.ended(family)
 
+    def _warm_at(self) -> float:
+        return self.steady_at + max(WARM_S, WARM_SHARE * (self.seconds - self.steady_at))
+
+    @property
+    def judged(self) -> bool:
+        """Whether the steady time is long enough to judge growth by."""
+        return self.seconds - self._warm_at() > trend.JUDGED_S_MIN + SLACK_S
+
     def trends(self) -> list[Trend]:
         """The judgement of each figure over the steady time after its warm-up."""
-        steady_s = self.seconds - self.steady_at
-        warm_s = max(WARM_S, WARM_SHARE * steady_s)
-        since = self.steady_at + (warm_s if steady_s - warm_s > trend.JUDGED_S_MIN else 0.0)
+        since = self._warm_at() if self.judged else self.steady_at
         steady = [sample for sample in self.samples if since <= sample.at <= self.seconds]
         series = ([(s.at, s.resident) for s in steady], [(s.at, s.files) for s in steady], [(s.at, s.journal) for s in steady],
                   [(at, ms) for at, ms in self.pauses if since <= at <= self.seconds])
@@ -257,6 +265,12 @@ def report(soak: Soak) -> int:
     for found in trends:
         print(found.sentence())
     print(soak.doctor)
+    if not ledger.acknowledged:
+        ledger.problem("no job was acknowledged")
+    if soak.judged and any(found.flat is None for found in trends):
+        ledger.problem("there were too few samples to judge growth by")
+    if trends[-1].median > PAUSE_MS_MAX:
+        ledger.problem(f"half of all seconds have a pause of over {PAUSE_MS_MAX:.0f} ms")
     print(f"{ledger.wrong} problems" + "".join(f"\n  {sentence}" for sentence in ledger.problems))
     return 1 if ledger.wrong or any(found.flat is False for found in trends) else 0
 

@@ -121,6 +121,37 @@ def dribble(port: int, count: int, begin: Begin) -> int:
     return sent
 
 
+def slow_bodies(port: int, count: int, begin: Begin) -> int:
+    """Bodies of submissions byte by byte, on many connections at once."""
+    body = json.dumps({"skill": "no-such-skill", "input": {"text": "x" * 200}}).encode()
+    head = b"POST /tasks HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: %d\r\n\r\n" % len(body)
+    sockets = [connected(port) for _ in range(min(count, 500))]
+    until, sent = begin(), 0
+    while time.monotonic() < until:
+        for sock in sockets:
+            sock.sendall(head)
+        for place in range(len(body)):
+            for sock in sockets:
+                sock.sendall(body[place:place + 1])
+            sent += len(sockets)
+        for sock in sockets:
+            sock.recv(65536)
+    return sent
+
+
+def half_closed(port: int, count: int, begin: Begin) -> int:
+    """Requests whose sender closes its half at once and then reads on, one connection after the other."""
+    until, asked_for = begin(), 0
+    while time.monotonic() < until:
+        with connected(port) as sock:
+            sock.sendall(HEALTH)
+            sock.shutdown(socket.SHUT_WR)
+            while sock.recv(65536):
+                pass
+        asked_for += 1
+    return asked_for
+
+
 def tiny_chunks(port: int, count: int, begin: Begin) -> int:
     """Bodies of 50,000 chunks of one byte on 4 connections."""
     sockets = [connected(port) for _ in range(4)]
@@ -219,8 +250,8 @@ def asked(port: int, method: str, path: str, body: bytes) -> bytes:
 
 TORMENTS: dict[str, Callable[[int, int, Begin], int]] = {
     "nothing": nothing, "crowd leaves": crowd_leaves, "crowd resets": crowd_resets, "crowd asks": crowd_asks, "polls woken": polls_woken,
-    "pipelines": pipelines, "dribble": dribble, "tiny chunks": tiny_chunks, "heads": heads, "rubbish": rubbish, "slow readers": slow_readers,
-    "large bodies": large_bodies, "uploads": uploads,
+    "pipelines": pipelines, "dribble": dribble, "slow bodies": slow_bodies, "half closed": half_closed, "tiny chunks": tiny_chunks, "heads": heads,
+    "rubbish": rubbish, "slow readers": slow_readers, "large bodies": large_bodies, "uploads": uploads,
 }
 
 

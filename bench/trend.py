@@ -32,7 +32,6 @@ class Trend(NamedTuple):
     def sentence(self) -> str:
         """For people."""
         verdict = {True: "flat", False: "NOT FLAT", None: f"not judged, under {JUDGED_S_MIN:.0f} s"}[self.flat]
-        unit = self.limit.unit
         unit, limit = self.limit.unit, f"limit {self.limit_per_h:.1f}, which is {self.limit.reason} in the judged time"
         return (f"{self.limit.name:16} median {self.median:7.1f} {unit:3} most {self.most:7.1f} {unit:3} slope {self.slope_per_h:+8.1f} an hour "
                 f"({limit}): {verdict}")

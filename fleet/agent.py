@@ -89,9 +89,9 @@ class Agent:
         self.book = Book(options.worker, options.boot, self._facts, options.slots, options.prefetch)
         self.errands = Errands(self._connect, log)
         self.pool = Pool(options.slots, self._selector, Places(self.content.work, self.content.tmp, self._discard), self, self._bundle_of,
-                         self._lease_is_fresh, time.monotonic, log)
+                         lambda attempt: self.book.is_fresh(attempt, time.monotonic()), time.monotonic, log)
         self.intake = Intake(self.content, self.errands, self.book, self.pool, self.post, self.failed)
-        self.heart = Heart(self._connect(), self.book, self.post, log, self._cancelled, self._superseded)
+        self.heart = Heart(self._connect(), self.book, self.post, log, self._answered, self._superseded)
         self.poller = Poller(self._connect(), self.book, self.post, log, self.heart, self._arrived, self._superseded)
         self.delivery = Delivery(self._connect(), self.book, self.post, log, self._partly, self._superseded)
 
@@ -174,13 +174,17 @@ class Agent:
                 self.delivery.put(message)
         self._cancelled(cancelled)
 
-    def _cancelled(self, leases: list[str], seen: int = 0) -> None:
-        """The server wants nothing more of these; what has not started never will. The other grants up to `seen` stand: that is known only now."""
+    def _answered(self, cancelled: list[str], seen: int, sent_at: float) -> None:
+        """What a heartbeat brought, in this order: the other grants up to `seen` stand only now."""
+        self._cancelled(cancelled)
+        self.book.confirm(seen, sent_at)
+
+    def _cancelled(self, leases: list[str]) -> None:
+        """The server wants nothing more of these; what has not started never will."""
         for lease in leases:
             attempt = self.book.attempt(lease)
             if attempt is not None:
                 self._forget(attempt)
-        self.book.confirm(seen)
 
     def _forget(self, attempt: Attempt) -> None:
         ended = attempt.final is not None
@@ -193,11 +197,6 @@ class Agent:
     def _bundle_of(self, sha256: str) -> Path:
         self.content.used(sha256)
         return self.content.bundles / sha256
-
-    def _lease_is_fresh(self, attempt: Attempt) -> bool:
-        """False when the server may give an attempt that must not run twice to somebody else: it does not know yet that the grant has arrived, or it
-        was not reached for as long as a lease."""
-        return attempt.n <= self.book.known and time.monotonic() - self.book.heard_at < self.book.lease_s
 
     def _discard(self, path: Path) -> None:
         self.errands.put(lambda _: remove(path))

@@ -30,7 +30,7 @@ class Book:
         self.drain = False
         self.stopping = False
         self.prefetch = 0
-        self.heard_at = float("-inf")               # when the last heartbeat that was answered had been sent: leases were renewed after it
+        self.heard_at = float("-inf")               # when the last heartbeat had been sent whose reply was acted on: leases were renewed after it
         self.registered = threading.Event()
         self.room = threading.Condition()
         self._facts = facts
@@ -60,10 +60,17 @@ class Book:
                 self._seen = self.known = theirs
         return min(theirs, sent_seen or 0)
 
-    def confirm(self, seen: int) -> None:
-        """The reply to a heartbeat that listed all leases up to grant `seen` was acted on: what it did not cancel stands."""
+    def confirm(self, seen: int, sent_at: float) -> None:
+        """The reply to a heartbeat that was sent at a moment (monotonic) and listed all leases up to grant `seen` was acted on: what it did not
+        cancel stands, for as long as a lease from then."""
         with self._lock:
             self.known = max(self.known, min(seen, self._seen or 0))
+            self.heard_at = max(self.heard_at, sent_at)
+
+    def is_fresh(self, attempt: Attempt, now: float) -> bool:
+        """False when the server may give an attempt that must not run twice to somebody else: it does not know yet that the grant has arrived, or it
+        was not reached for as long as a lease."""
+        return attempt.n <= self.known and now - self.heard_at < self.lease_s
 
     def forget_count(self) -> None:
         """The server does not know this worker: counting starts anew with the next heartbeat."""

@@ -16,15 +16,24 @@ from state.records import Job
 
 
 class LeaseClock:
-    """Monotonic seconds during which the server served: a process that was stopped for a minute must not find every lease over."""
+    """Monotonic seconds during which the server served: a process that was stopped for a minute must not find every lease over.
 
-    def __init__(self, clock: Clock) -> None:
+    A lease is granted and renewed by `now` and ends by `judged`: so a renewal that has come and was not read yet is in time.
+    """
+
+    def __init__(self, clock: Clock, served_until: Callable[[], float] | None = None) -> None:
+        """`served_until` gives the monotonic moment up to which all that came was served; without it, that is always now."""
         self._clock = clock
+        self._served_until = served_until or clock.monotonic
         self._paused_s = 0.0
 
     def now(self) -> float:
         """Seconds served, from some fixed moment."""
         return self._clock.monotonic() - self._paused_s
+
+    def judged(self) -> float:
+        """As `now`, at the moment up to which all that came was served. Never later than it."""
+        return self._served_until() - self._paused_s
 
     def gap(self, seconds: float) -> None:
         """The loop did not turn for so long: leave it out."""
@@ -110,8 +119,8 @@ class Leases:
             lease.hard_until = now + lease.timeout_s + LEASE_OVER_TIMEOUT_S + self._lease_s()
 
     def due(self) -> list[Lease]:
-        """Leases that have ended by now."""
-        now = self._clock.now()
+        """Leases that have ended, and whose renewal has not come either."""
+        now = self._clock.judged()
         found: list[Lease] = []
         while self._ends and self._ends[0][0] <= now:
             _, lease_name = heapq.heappop(self._ends)

@@ -124,7 +124,7 @@ class Registry:
     def silent_s(self, name: str) -> float:
         """Seconds since the worker was heard; since the start of the server if it was not heard yet."""
         live = self.live.get(name)
-        return self._clock.now() - (live.heard_at if live else self._started_at)
+        return max(0.0, self._clock.judged() - (live.heard_at if live else self._started_at))
 
     def sweep(self) -> list[str]:
         """Move silent workers on: live -> stale -> gone. Returns those that have just gone; their leases are to be freed."""

@@ -76,7 +76,7 @@ class Conversation:
 class Heart(Conversation):
     """Heartbeats: the first one registers the worker."""
 
-    def __init__(self, client: Client, book: Book, post: Post, log: Log, answered: Callable[[list[str], int], None],
+    def __init__(self, client: Client, book: Book, post: Post, log: Log, answered: Callable[[list[str], int, float], None],
                  superseded: Callable[[str], None]) -> None:
         super().__init__("heartbeats", client, book, post, log)
         self._answered, self._superseded = answered, superseded
@@ -115,10 +115,9 @@ class Heart(Conversation):
         self._failures = 0
         confirmed = self.book.adopt(said, seen)
         self.book.obey(said)
-        self.book.heard_at = sent_at
         self.book.registered.set()
         cancel = said.get("cancel")
-        self.post(self._answered, [str(lease) for lease in cancel] if isinstance(cancel, list) else [], confirmed)
+        self.post(self._answered, [str(lease) for lease in cancel] if isinstance(cancel, list) else [], confirmed, sent_at)
         return self.book.heartbeat_s
 
     def _failed(self, code: str, detail: str, wait_s: float) -> float:

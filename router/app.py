@@ -236,7 +236,7 @@ def build(settings: Settings, config_folder: ConfigFolder, engine: Engine, embed
     library = Library(settings.skills, clock, log)
     definitions = Definitions(disk, settings.data)
     content = Content(settings.data / "artifacts")
-    lease_clock = LeaseClock(clock)
+    lease_clock = LeaseClock(clock, engine.served_until)
     leases = Leases(lease_clock, lease_facts(definitions), lambda: house.config().fleet.lease_s)
     registry = Registry(store, lease_clock, lambda: house.config().fleet.stale_s, lambda: house.config().fleet.gone_s)
     lanes = Lanes(needs_of(definitions))

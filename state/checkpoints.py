@@ -10,6 +10,7 @@ Deleting checkpoint-<seq>.jsonl only makes a start slower: job files, worker fil
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from state.records import Job, Worker, encode, job_image, sealed, unsealed
 from state.writer import Writer
 
 CHECKPOINT_BYTES = 64 << 20    # of journal since the last checkpoint; replaying so much takes about two seconds
-SLICE_RECORDS = 200            # of a checkpoint in one tick: about 2 ms
+SLICE_RECORDS = 200            # jobs, workers and keys of a checkpoint in one tick: about 2 ms
 SLICES_PENDING_MAX = 8         # handed to the writer and not yet written: a slow disk must not fill the memory
 RETRY_S = 10.0                 # after a checkpoint was given up
 
@@ -117,6 +118,18 @@ def remove_others(disk: Disk, folder: Path, seq: int) -> None:
             disk.remove(folder / name)
 
 
+def _values_of(tables: Tables) -> Iterator[Any]:
+    """Every record and key as it is when its turn comes, None for what has gone meanwhile. What is new meanwhile is in the journal after the cut."""
+    for job_id in list(tables.jobs):
+        job = tables.jobs.get(job_id)
+        yield None if job is None or job.state in JOB_ENDED else ["job", job_image(job)]
+    for worker_id in list(tables.workers):
+        worker = tables.workers.get(worker_id)
+        yield None if worker is None else ["worker", worker]
+    for key in list(tables.keys):
+        use = tables.keys.get(key)
+        yield None if use is None else ["key", [*key, *use]]
+
 
 class Checkpoints:
     """Takes one checkpoint at a time, in slices: cut, records, wait until all files up to the cut are written, make all durable, mark, let go.
@@ -131,7 +144,7 @@ class Checkpoints:
         self._writer, self._tables, self._log = writer, tables, log
         self.mark = self.cut = 0
         self._file: CheckpointFile | None = None
-        self._rest: list[str] = []                     # ids of jobs that are not in it yet, last first
+        self._rest: Iterator[Any] = iter(())           # values that are not in it yet
         self._errors: list[Exception] = []             # of the one under way
         self._finishing = False
         self._pending = 0                              # slices
@@ -156,7 +169,7 @@ class Checkpoints:
         self._journal.rotate()
         self._file = CheckpointFile(self._journal.seq)
         self.cut = self._journal.seq
-        self._rest = list(reversed(self._tables.jobs))
+        self._rest = _values_of(self._tables)
         self._errors = []
         self._bytes = 0
         path = self._folder / "checkpoint.tmp"
@@ -173,10 +186,8 @@ class Checkpoints:
         if self._errors:
             self._give_up(now, self._errors[0])
             return False
-        if self._rest:
-            ids = [self._rest.pop() for _ in range(min(SLICE_RECORDS, len(self._rest)))]
-            jobs = (self._tables.jobs.get(job_id) for job_id in ids)
-            self._append(self._file.lines(["job", job_image(job)] for job in jobs if job is not None and job.state not in JOB_ENDED))
+        if values := list(islice(self._rest, SLICE_RECORDS)):
+            self._append(self._file.lines(value for value in values if value is not None))
             return True
         if not self._projection.reached(self.cut):
             self._projection.hand_over(now, at_once=True)
@@ -205,9 +216,7 @@ class Checkpoints:
         self._write(lambda: self._disk.append(path, data))
 
     def _finish(self, file: CheckpointFile, now: float) -> None:
-        workers = [["worker", worker] for worker in self._tables.workers.values()]
-        keys = [["key", [*key, *use]] for key, use in self._tables.keys.items()]
-        self._append(file.lines([*workers, *keys]) + file.end())
+        self._append(file.end())
         self._finishing = True
         seq, folder, disk, errors = file.seq, self._folder, self._disk, self._errors
 

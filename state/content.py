@@ -1,7 +1,7 @@
 """Content by hash: artifacts as files data/artifacts/<sha256>. Written aside, synced, renamed; a name that is there has the bytes that it says.
 
-Everything here blocks and runs on helper threads. A write that the disk refuses is a Fault and leaves nothing behind. What goes is decided by
-`sweep`: a name that no kept job has, and that is older than a day.
+Everything here blocks and runs on helper threads. A write that the disk refuses is a Fault and leaves nothing behind, but for a name whose sync
+failed: who asks for that again has it synced first. What goes is decided by `sweep`: a name that no kept job has, and that is older than a day.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 class Upload:
     """One artifact on its way in: `write` in order, then `finish` or `abort`."""
 
-    def __init__(self, folder: Path, wanted: str, bytes_max: int) -> None:
-        self._folder, self._wanted, self._left = folder, wanted, bytes_max
+    def __init__(self, disk: Disk, folder: Path, unsure: set[str], wanted: str, bytes_max: int) -> None:
+        self._disk, self._folder, self._unsure, self._wanted, self._left = disk, folder, unsure, wanted, bytes_max
         self._path = folder / f".{secrets.token_hex(8)}.tmp"
         self._hash = hashlib.sha256()
         self._file: BinaryIO | None = None
@@ -65,12 +65,9 @@ class Upload:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        os.rename(self._path, self._folder / name)
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        self._unsure.add(name)
+        self._disk.rename(self._path, self._folder / name)
+        self._unsure.discard(name)
 
     def abort(self) -> None:
         """Leave nothing behind."""
@@ -81,20 +78,23 @@ class Upload:
 
 
 class Content:
-    """The artifacts folder."""
+    """The artifacts folder. `_unsure` are names that may be there and may not be on the medium: their sync is under way, or failed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, disk: Disk | None = None) -> None:
         self.folder = folder
+        self._disk = disk or Disk()
+        self._unsure: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
+        self._disk.sync_folder(folder)         # an earlier process may have died between a rename and its sync
 
     def upload(self, wanted: str, bytes_max: int) -> Upload:
         """Begin to take in content; `wanted` is its sha256 or ""."""
-        return Upload(self.folder, wanted, bytes_max)
+        return Upload(self._disk, self.folder, self._unsure, wanted, bytes_max)
 
     def put(self, data: bytes) -> str:
         """Keep `data` durably; its sha256."""
         name = hashlib.sha256(data).hexdigest()
-        if not (self.folder / name).exists():
+        if not self._renewed(name):
             upload = self.upload(name, len(data))
             try:
                 upload.write(data)
@@ -102,8 +102,6 @@ class Content:
                 upload.abort()
                 raise
             upload.finish()
-        else:
-            os.utime(self.folder / name)
         return name
 
     def size(self, sha256: str) -> int:
@@ -111,18 +109,34 @@ class Content:
         try:
             return (self.folder / sha256).stat().st_size
         except FileNotFoundError:
-            raise UnknownArtifact(f"no artifact sha256:{sha256} is here", hint="PUT /artifacts/{sha256} or POST /artifacts stores one") from None
+            raise _unknown(sha256) from None
 
     def touch(self, sha256: str) -> None:
         """Make an artifact young again, so that a sweep leaves it for the job that names it; UnknownArtifact if it is not here."""
-        self.size(sha256)
-        os.utime(self.folder / sha256)
+        if not self._renewed(sha256):
+            raise _unknown(sha256)
+
+    def _renewed(self, name: str) -> bool:
+        """Make a name young again and sure; False if it is not here. One that is here was in `_unsure` before."""
+        with _refusals():
+            try:
+                os.utime(self.folder / name)
+            except FileNotFoundError:
+                return False
+            if name in self._unsure:
+                self._disk.sync_folder(self.folder)
+                self._unsure.discard(name)
+            return True
 
     def read(self, sha256: str, offset: int) -> bytes:
         """Up to 256 KiB from `offset`; empty at the end."""
         with open(self.folder / sha256, "rb") as file:
             file.seek(offset)
             return file.read(READ_BYTES)
+
+
+def _unknown(sha256: str) -> UnknownArtifact:
+    return UnknownArtifact(f"no artifact sha256:{sha256} is here", hint="PUT /artifacts/{sha256} or POST /artifacts stores one")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from zlib import crc32
 from state.documents import NOT_AS_WRITTEN, Belongings
 from state.examine import Examination
 from state.findings import NOTE, WARNING
-from state.finished import BLOCK_BYTES, Finished, row_at, row_line
+from state.finished import BLOCK_BYTES, Finished, row_at, row_line, trimmed_in
 from state.ids import created_ms, day_of, is_job_id
 from state.limits import IDEMPOTENCY_S
 from state.machine import JOB_ENDED
@@ -46,7 +46,7 @@ def look_at_done(exam: Examination, belongings: Belongings) -> None:
 def _look_at_day(exam: Examination, belongings: Belongings, day: str) -> None:
     place = f"jobs/done/{day}"
     listed = _index(exam, day)
-    trimmed = _trimmed(exam, day)
+    trimmed, going = _trimmed(exam, day)
     newest = 0.0
     for name in exam.finished.names(day):
         file, job_id = f"{place}/{name}", name.removesuffix(".json")
@@ -60,10 +60,9 @@ def _look_at_day(exam: Examination, belongings: Belongings, day: str) -> None:
             exam.unknown(file)
     belongings.forget_keys(newest - 2 * IDEMPOTENCY_S)
     for job_id, row in listed.items():
-        if row.offset >= trimmed and not _elsewhere(exam, job_id):
-            exam.say("done_missing", f"{place}/index.jsonl", f"job {job_id} has this row, no document, and is not live; unless retention was "
-                     "cut off just there, it is lost", line=row.line, offset=row.offset, repair="takes the row away", mend=_rewrite(exam, day),
-                     name=f"{day} index")
+        if row.offset >= going and not _elsewhere(exam, job_id):
+            exam.say("done_missing", f"{place}/index.jsonl", f"job {job_id} has this row, no document, and is not live: it is lost", line=row.line,
+                     offset=row.offset, repair="takes the row away", mend=_rewrite(exam, day), name=f"{day} index")
 
 
 def _elsewhere(exam: Examination, job_id: str) -> bool:
@@ -103,21 +102,21 @@ def _index(exam: Examination, day: str) -> dict[str, Listed]:
     return listed
 
 
-def _trimmed(exam: Examination, day: str) -> int:
-    """Up to where retention has removed what the rows name."""
+def _trimmed(exam: Examination, day: str) -> tuple[int, int]:
+    """Up to where retention has removed what the rows name, and up to where it may have."""
     file = f"jobs/done/{day}/trimmed"
     data = exam.read(file)
     if data is None:
-        return 0
-    body = unstamped(data)
-    if body is None:
+        return 0, 0
+    if unstamped(data) is None:
         exam.say("row_torn", file, f"{NOT_AS_WRITTEN}; retention begins at the first row again", line=1)
-        return 0
-    if int(body) > exam.disk.size(exam.finished.index(day)):
-        exam.say("trimmed_beyond", file, f"it says {int(body)} bytes, the index has {exam.disk.size(exam.finished.index(day))}", line=1,
+        return 0, 0
+    trimmed, going = trimmed_in(data)
+    if going > exam.disk.size(exam.finished.index(day)):
+        exam.say("trimmed_beyond", file, f"it says {going} bytes, the index has {exam.disk.size(exam.finished.index(day))}", line=1,
                  repair="keeps it aside", mend=lambda m: m.keep(file))
-        return 0
-    return int(body)
+        return 0, 0
+    return trimmed, going
 
 
 def _document(exam: Examination, belongings: Belongings, file: str, job_id: str, day: str, row: Listed | None, trimmed: int) -> Job | None:

@@ -82,7 +82,8 @@ class FileEngine:
     def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse], unsettled: Callable[[], bool]) -> None:
         """The store's tables, to read from while not `unsettled()`."""
         self._jobs, self._unsettled = jobs, unsettled
-        self._projection = Projection(self._disk, self._folder, self.finished, self._writer, self._filer, jobs.get, workers.get, self._kept)
+        self._projection = Projection(self._disk, self._folder, self.finished, self._writer, self._filer, jobs.get, workers.get, self._kept,
+                                      self._log)
         tables = Tables(jobs, workers, keys)
         self._checkpoints = Checkpoints(self._disk, self._folder, self._journal, self._projection, self._writer, tables, self._log)
 
@@ -97,7 +98,7 @@ class FileEngine:
         self._projection.adopt(found.live_files)
         now = self._clock.monotonic()
         for job_id in sorted(found.behind):
-            self._projection.changed(job_id, found.jobs.get(job_id), mark + 1, now)
+            self._projection.restored(job_id, mark + 1, now)
         for worker_id in sorted(found.workers_behind):
             self._projection.worker_changed(worker_id, mark + 1, now)
         for job_id, event in found.events:
@@ -203,8 +204,8 @@ class FileEngine:
         """Ended a minute ago, or more of them than are kept."""
         over = len(self._ended) - EVICT_KEPT_MAX
         found: list[str] = []
-        for job_id, since in list(islice(self._ended.items(), EVICT_AT_ONCE_MAX)):
-            if over <= 0 and since + EVICT_AFTER_S > now:
+        for job_id, since in list(islice(self._ended.items(), 2 * EVICT_AT_ONCE_MAX)):      # those named last time are still there, and pass
+            if (over <= 0 and since + EVICT_AFTER_S > now) or len(found) == EVICT_AT_ONCE_MAX:
                 break
             over -= 1
             job = self._jobs.get(job_id)

@@ -1,10 +1,10 @@
 """Finished jobs on disk: one file a job in the folder of the day on which it was created, an index row for each, and their retention.
 
-    data/jobs/done/2026-01-31/<id>.json      data/jobs/done/2026-01-31/index.jsonl     .../trimmed (bytes of it that are gone)
+    data/jobs/done/2026-01-31/<id>.json      data/jobs/done/2026-01-31/index.jsonl     .../trimmed
 
 Rows are appended as files are written, so the index is ordered by neither id nor end. A job that was retried, or written again after a restart,
 has several rows and the last one counts. Each row ends with its checksum: one that was torn by a failed append or a power cut is passed over, it
-was written again.
+was written again. `trimmed` has two offsets in the index: files of rows before the first are gone, of those before the second some may be.
 Everything here blocks: it runs on helper threads and the writer, never on the loop.
 """
 
@@ -208,9 +208,10 @@ class Finished:
     # -- retention --------------------------------------------------------------------------------------------------------------------
 
     def figures(self, day: str, skip: Callable[[str], bool]) -> Iterator[tuple[int, int]]:
-        """(jobs, bytes) that a day keeps, counted block by block: the last pair counts. A job with several rows counts once, as its last row says.
+        """(jobs, bytes) that a day keeps, counted block by block: the last pair counts. A job with several rows counts once.
 
-        Rows that are appended meanwhile are counted too. A job that is live again (`skip`) has no file to count.
+        Rows that are appended meanwhile are counted too. A job that is live again (`skip`) has no file to count. Nor need others have one: retention
+        may have removed it before a crash kept it from saying so in `trimmed`, and a power cut may have emptied it, until it is written again.
         """
         at = self._trimmed(day)
         sizes: dict[str, int] = {}
@@ -222,14 +223,16 @@ class Finished:
             *lines, rest = (rest + data).split(b"\n")
             for row in filter(None, map(row_at, lines)):
                 total -= sizes.pop(row.id, 0)
-                if not skip(row.id):
-                    sizes[row.id] = row.bytes
-                    total += row.bytes
+                size = 0 if skip(row.id) else self._disk.size(f"{self._place}/{day}/{row.id}.json")
+                if size:
+                    sizes[row.id] = size
+                    total += size
             yield len(sizes), total
 
     def _trimmed(self, day: str) -> int:
+        """Where retention goes on."""
         try:
-            return int(unstamped(self._disk.read(self._folder / day / "trimmed")) or 0)
+            return trimmed_in(self._disk.read(self._folder / day / "trimmed"))[0]
         except FileNotFoundError:
             return 0
 
@@ -237,32 +240,41 @@ class Finished:
         """Remove the oldest jobs of a day: up to `most`, until `enough` bytes are freed, that ended before a wall time; its folder when none is left.
 
         `also` gives the path of the job's events. A row that is not its job's last one takes nothing with it; a job that is live again is left alone.
+        `trimmed` says durably what is to go before it goes: a row of which nothing is left must never look as if its file had been lost.
         """
         start, end = self._trimmed(day), self._disk.size(self.index(day))
         data = self._disk.read_at(self.index(day), start, TRIM_BYTES) if start < end else b""
         lines = data.split(b"\n")
         if start + len(data) < end and len(lines) > 1:
             lines.pop()                                # the rest of it was not read
-        taken = jobs = freed = 0
+        taken = freed = 0
+        first: int | None = None                       # place of the first row whose file goes now
+        gone: dict[str, None] = {}                     # a job may have several rows
         next_at = 0.0
         for line in lines:
-            if jobs >= most or freed >= enough:
+            if len(gone) >= most or freed >= enough:
                 break
             row = row_at(line)
             if row is not None and row.finished_at > ended_before:
                 next_at = row.finished_at
                 break
+            if row is not None and row.id not in gone and not skip(row.id) \
+                    and self._disk.size(self._folder / day / f"{row.id}.json") == row.bytes:
+                first = taken if first is None else first
+                gone[row.id] = None
+                freed += row.bytes
             taken += len(line) + 1
-            path = self._folder / day / f"{row.id}.json" if row is not None else None
-            if row is not None and path is not None and not skip(row.id) and self._disk.size(path) == row.bytes:
-                self._disk.remove(path)
-                self._disk.remove(also(row.id))
-                jobs, freed = jobs + 1, freed + row.bytes
+        until = min(start + taken, end)
+        if taken:
+            data = stamped(b"%d %d" % (until if first is None else start + first, until))
+            self._disk.replace(self._folder / day / "trimmed", data, durable=True)
+        for job_id in gone:
+            self._disk.remove(self._folder / day / f"{job_id}.json")
+            self._disk.remove(also(job_id))
         if start + taken >= end:
             self._remove_day(day, also, skip)
-            return Trimmed(jobs, freed, True, 0.0)
-        self._disk.replace(self._folder / day / "trimmed", stamped(b"%d" % (start + taken)))
-        return Trimmed(jobs, freed, False, next_at)
+            return Trimmed(len(gone), freed, True, 0.0)
+        return Trimmed(len(gone), freed, False, next_at)
 
     def _remove_day(self, day: str, also: Callable[[str], Path], skip: Callable[[str], bool]) -> None:
         """What no row names goes too. A job that is live again keeps its file until it has ended once more, and the folder with it."""
@@ -274,6 +286,13 @@ class Finished:
                     self._disk.remove(also(job_id))
         if not self.names(day):
             self._disk.remove_folder(self._folder / day)
+
+
+def trimmed_in(data: bytes) -> tuple[int, int]:
+    """The offsets that a `trimmed` has; with those of 0 retention begins at the first row again, which does no harm."""
+    body = unstamped(data)
+    offsets = [int(text) for text in body.split()] if body else [0]
+    return offsets[0], offsets[-1]
 
 
 def _newest(kept: list[tuple[str, Row]], limit: int, certain: str) -> tuple[list[Row], str | None]:

@@ -28,7 +28,7 @@ BATCH_ITEMS_MAX = 1_000               # a batch is one request: about 50 ms of w
 TASK_CHARACTERS_MAX = 20_000          # a task is a sentence or a page, a document belongs in the input
 VALUE_INLINE_BYTES_MAX = 64 * KIB     # larger inputs and outputs are artifacts, so that documents and commands stay small
 LIVE_JOBS_MAX = 1_000_000             # about 3 GB of memory
-QUEUED_BYTES_MAX = 4 * 1024 * MIB     # inputs held for jobs that have not ended
+QUEUED_BYTES_MAX = 4 * 1024 * MIB     # inputs of jobs in memory: of those that live and, for about a minute, of those that have ended
 PRIORITY_MAX = 1_000
 PRIORITY_DEFAULT = 100
 AGEING_S = 0.1                        # a point of priority is worth this much waiting: 1,000 points are overtaken after 100 s
@@ -37,7 +37,7 @@ HISTORY_FIRST_KEPT = 50
 IDEMPOTENCY_KEYS_MAX = 1_000_000
 IDEMPOTENCY_S = 24 * 3600.0
 LOSSES_MAX = 3                        # leases lost before a step fails with worker_lost: a step that kills its worker must not go round for ever
-UNCHARGED_MAX = 100                   # grants without an end that charge nobody (never received, interrupted, the server died), before it fails too
+UNCHARGED_MAX = 100                   # grants without an end that charge nobody (never received, the server died), before it fails too
 BACKOFF_S_MAX = 300.0
 
 # -- The fleet --------------------------------------------------------------------------------------------------------------------

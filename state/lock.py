@@ -74,7 +74,9 @@ def in_place(folder: Path, descriptor: int) -> bool:
 
 
 def _alive(pid: str) -> bool:
-    """True unless no such process is there. A holder that has not yet said who it is has just begun."""
+    """True unless no such process is there. A holder that has not yet said who it is has just begun; our own number was somebody else's before."""
+    if pid == str(os.getpid()):
+        return False
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:

@@ -5,7 +5,8 @@ that has ended is written at once, that of one that goes on when it is half a se
 in the live folder. Nothing here is needed for durability: the journal has it all; a checkpoint makes what was written here durable before
 segments go.
 
-A batch stays "in flight" until the writer reports; if any of it failed all of it is behind again, and writing it twice does no harm.
+A batch stays "in flight" until the writer reports; if any of it failed all of it is behind again, and writing it twice does no harm. What a start
+found in the journal (`restored`) fills batches up: its files may well be right, and nobody has to wait for them.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from state.disk import Disk
-from state.filer import Filer, Files, Kept, appended
+from state.filer import Filer, Files, Kept
 from state.finished import Finished
+from state.log import Log
 from state.machine import JOB_ENDED
-from state.records import Job, Worker, encode, raw_job, sealed, stamped, worker_document
+from state.records import Job, Worker, raw_job, sealed, worker_document
 from state.writer import Writer
 
 PASS_AFTER_S = 0.05        # gathers a batch; a folder that is written too often is what files cost most
 LIVE_AFTER_S = 0.5         # a job that ends within this writes one file instead of two; half of what a file may be behind
-PASS_DOCUMENTS_MAX = 400   # a batch: about 2 ms of the loop
+PASS_DOCUMENTS_MAX = 400   # a batch: about a millisecond of the loop
 RETRY_S = 1.0              # after the disk refused a file
 EVENTS_KEPT_S = 5.0        # after they were written: longer than a reader takes from opening an event file to asking for what is pending
 
@@ -52,6 +54,7 @@ class Batch:
 
     def __init__(self) -> None:
         self.files = Files([], [], [], [])
+        self.removals: dict[str, list[tuple[str, str]]] = {}       # of files.remove those of each job
         self.jobs: dict[str, Since] = {}
         self.workers: dict[str, Since] = {}
         self.events: dict[str, list[Event]] = {}
@@ -63,11 +66,12 @@ class Projection:
     """Keeps files in step with records. `jobs` and `workers` look up the current record; `kept(id, files, bytes)` hears how the done files change."""
 
     def __init__(self, disk: Disk, folder: Path, finished: Finished, writer: Writer, filer: Filer, jobs: Callable[[str], Job | None],
-                 workers: Callable[[str], Worker | None], kept: Callable[[str, int, int], None]) -> None:
-        self._disk, self._folder, self._finished, self._writer, self._filer = disk, folder, finished, writer, filer
+                 workers: Callable[[str], Worker | None], kept: Callable[[str, int, int], None], log: Log) -> None:
+        self._disk, self._folder, self._finished, self._writer, self._filer, self._log = disk, folder, finished, writer, filer, log
         self._live, self._event_files = str(folder / "jobs" / "live"), str(folder / "events")      # paths are made for every change
         self._jobs, self._workers, self._kept = jobs, workers, kept
         self._dirty: dict[str, Since] = {}                 # by job id, oldest first
+        self._restored: dict[str, Since] = {}              # as the journal had them at the start, not changed since
         self._ended: dict[str, None] = {}                  # those of them whose job has ended, or has left memory
         self._dirty_workers: dict[str, Since] = {}
         self._events: dict[str, list[Event]] = {}          # of dirty jobs: a unit with an event always changes its job too
@@ -76,8 +80,9 @@ class Projection:
         self._older_events: dict[str, list[Event]] = {}
         self._turned_at = 0.0
         self._live_files: set[str] = set()
-        self._unremoved: list[tuple[str, str]] = []        # by a batch that failed
+        self._unremoved: dict[str, list[tuple[str, str]]] = {}     # by a batch that failed, for the next one with the job
         self._retry_at = 0.0
+        self._failing = False
         self.failures = 0
 
     def adopt(self, live_files: set[str]) -> None:
@@ -86,8 +91,13 @@ class Projection:
         for name in ("jobs/live", "jobs/done", "events", "workers"):
             self._disk.make_folder(self._folder / name)
 
+    def restored(self, job_id: str, seq: int, now: float) -> None:
+        """After recovery: a job's file may be older than its record, since unit `seq`."""
+        self._restored[job_id] = Since(seq, now)
+
     def changed(self, job_id: str, job: Job | None, seq: int, now: float) -> None:
         """A job's record is newer than its file, since unit `seq`."""
+        self._restored.pop(job_id, None)
         if job_id not in self._dirty:
             self._dirty[job_id] = Since(seq, now)
         if _ended(job):
@@ -110,12 +120,12 @@ class Projection:
         return [event for events in (self._older_events, self._written_events, flight, self._events) for event in events.get(job_id, ())]
 
     def lag_s(self, now: float) -> float:
-        """Age of the oldest change that is not in a file."""
+        """Age of the oldest change since the start that is not in a file."""
         return max((now - since.at for since in self._oldest()), default=0.0)
 
     def reached(self, seq: int) -> bool:
         """True if every change up to unit `seq` is in the files."""
-        return all(since.seq > seq for since in self._oldest())
+        return not self._restored and all(since.seq > seq for since in self._oldest())
 
     def _oldest(self) -> list[Since]:
         oldest = [next(iter(some.values())) for some in (self._dirty, self._dirty_workers) if some]
@@ -123,16 +133,18 @@ class Projection:
 
     def behind(self, job_id: str) -> bool:
         """True if the job's file is not as its record is, or the writer has not said so yet."""
-        return job_id in self._dirty or (self._flight is not None and job_id in self._flight.jobs)
+        return job_id in self._dirty or job_id in self._restored or (self._flight is not None and job_id in self._flight.jobs)
 
     def idle(self) -> bool:
         """Every file is as the records are, and the writer has said so."""
-        return self._flight is None and not (self._dirty or self._dirty_workers)
+        return self._flight is None and not (self._dirty or self._dirty_workers or self._restored)
 
-    def ready(self, now: float) -> bool:
-        """True if there is a batch to hand over and nobody busy with the one before."""
-        if self._flight is not None or now < self._retry_at or not (self._dirty or self._dirty_workers):
+    def ready(self, now: float, at_once: bool = False) -> bool:
+        """True if there is a batch to hand over, however young it is if `at_once`, and nobody busy with the one before."""
+        if self._flight is not None or now < self._retry_at or not (self._dirty or self._dirty_workers or self._restored):
             return False
+        if at_once or self._restored:
+            return True
         lag_s = self.lag_s(now)
         return lag_s >= LIVE_AFTER_S or len(self._ended) >= PASS_DOCUMENTS_MAX or (lag_s >= PASS_AFTER_S and bool(self._ended or self._dirty_workers))
 
@@ -140,7 +152,7 @@ class Projection:
         """Give the writer the next batch, if it is free and a change is old enough."""
         if now - self._turned_at > EVENTS_KEPT_S:
             self._older_events, self._written_events, self._turned_at = self._written_events, {}, now
-        if self.ready(now) or (at_once and self.ready(inf)):
+        if self.ready(now, at_once):
             batch = self._batch(inf if at_once else now)
             batch.oldest = min((*batch.jobs.values(), *batch.workers.values()))    # it takes what has ended before what is older
             self._flight = batch
@@ -152,12 +164,18 @@ class Projection:
         for job_id in self._due(now):
             batch.jobs[job_id] = self._dirty.pop(job_id)
             self._ended.pop(job_id, None)
+        while self._restored and len(batch.jobs) < PASS_DOCUMENTS_MAX:
+            job_id, since = self._restored.popitem()       # the last one: a dict is slow to give what it has at its front again and again
+            batch.jobs[job_id] = since
+        for job_id in batch.jobs:
             if job_id in self._events:
                 events = batch.events[job_id] = self._events.pop(job_id)
-                files.append.append((f"{self._event_files}/{job_id}.jsonl", appended([stamped(encode(event)) for event in events])))
+                files.events.append((f"{self._event_files}/{job_id}.jsonl", [tuple(event) for event in events]))
             job = self._jobs(job_id)
-            if job is not None:
-                self._add_job(files, job)
+            removals = self._unremoved.pop(job_id, []) if job is None else self._add_job(files, job)
+            if removals:
+                batch.removals[job_id] = removals
+                files.remove.extend(removals)
         for worker_id in list(islice(self._dirty_workers, PASS_DOCUMENTS_MAX)):
             batch.workers[worker_id] = self._dirty_workers.pop(worker_id)
             path = str(self._folder / "workers" / f"{worker_id}.json")
@@ -166,10 +184,6 @@ class Projection:
                 files.remove.append((path, ""))
             else:
                 files.replace.append((path, sealed(worker_document(worker))))
-        if self._unremoved:
-            written = {path for path, *_ in (*files.jobs, *files.replace)}   # of those that had failed all are in this batch again
-            files.remove.extend(item for item in self._unremoved if item[0] not in written)
-            self._unremoved = []
         return batch
 
     def _due(self, now: float) -> list[str]:
@@ -178,29 +192,34 @@ class Projection:
         due.extend(islice((job_id for job_id in self._ended if now - self._dirty[job_id].at < LIVE_AFTER_S), PASS_DOCUMENTS_MAX - len(due)))
         return due
 
-    def _add_job(self, files: Files, job: Job) -> None:
-        live = f"{self._live}/{job.id}.json"
-        if job.state in JOB_ENDED:
-            files.jobs.append((*self._finished.place(job), raw_job(job)))
-            if job.id in self._live_files:
-                files.remove.append((live, ""))
-                self._live_files.discard(job.id)
-        else:
-            if job.id not in self._live_files and any(m.of == "job" and m.from_state in JOB_ENDED for m in job.history):
-                files.remove.append((self._finished.path(job.id), job.id))        # it was failed and is retried
-            files.jobs.append((live, "", 0, raw_job(job)))
+    def _add_job(self, files: Files, job: Job) -> list[tuple[str, str]]:
+        """Write a job's file; what of it is to be removed then."""
+        path, index, newest_ms = self._finished.place(job) if job.state in JOB_ENDED else (f"{self._live}/{job.id}.json", "", 0)
+        files.jobs.append((path, index, newest_ms, raw_job(job)))
+        removals = [item for item in self._unremoved.pop(job.id, ()) if item[0] != path]
+        if not index and job.id not in self._live_files:
             self._live_files.add(job.id)
+            if any(m.of == "job" and m.from_state in JOB_ENDED for m in job.history):
+                removals.append((self._finished.path(job.id), job.id))            # it was failed and is retried
+        elif index and job.id in self._live_files:
+            self._live_files.discard(job.id)
+            removals.append((f"{self._live}/{job.id}.json", ""))
+        return removals
 
     def _written(self, batch: Batch, error: Exception | None, now: float) -> None:
         self._flight = None
         for job_id, files, size in batch.kept:
             self._kept(job_id, files, size)
         if error is None:
+            self._failing = False
             for job_id, events in batch.events.items():
                 self._written_events.setdefault(job_id, []).extend(events)
             return
+        if not self._failing:
+            self._log.warning("files_refused", error=str(error))       # once: it is tried again every second
+        self._failing = True
         self.failures += 1
-        self._unremoved = batch.files.remove
+        self._unremoved |= batch.removals
         self._retry_at = now + RETRY_S
         self._dirty = _earlier(batch.jobs, self._dirty)
         self._ended.update(dict.fromkeys(job_id for job_id in batch.jobs if _ended(self._jobs(job_id))))

@@ -58,6 +58,7 @@ class Step(NamedTuple):
     spec: dict[str, Any] | None = None     # members of its kind whose templates were resolved with the input; None: as the definition has them
     last_k: int = 0                  # number of the newest event of the current attempt, so that a message sent again adds nothing
     phases: dict[str, Any] | None = None   # phase name -> value, of attempts that did not finish
+    uncharged: int = 0               # grants that ended without an end and charged nobody
 
 
 class Job(NamedTuple):

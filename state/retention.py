@@ -49,6 +49,7 @@ class Retention:
         self._disk, self._folder, self._finished, self._writer, self._clock, self._log = disk, folder, finished, writer, clock, log
         self.keep = keep
         self._days: dict[str, tuple[int, int]] = {}         # day -> jobs, bytes
+        self._left: dict[str, tuple[int, int]] = {}         # day -> jobs, bytes that went while days are counted: below zero
         self._young_until: dict[str, float] = {}            # day -> wall time at which its next job is old enough, where a late one is still young
         self._counted = False
         self._counting: Iterator[tuple[str, int, int]] | None = None
@@ -57,8 +58,15 @@ class Retention:
         self.removed = 0
 
     def changed(self, job_id: str, jobs: int, size: int) -> None:
-        """A job's file was written or removed: so many files and bytes more. What the count of its day finds, told later, has it already."""
+        """A job's file was written or removed: so many files and bytes more.
+
+        What the count of its day finds, told later, has what was written already. What was removed it may have counted before: of that too few
+        rather than too many are believed to be there.
+        """
         day = day_of(job_id)
+        if jobs < 0 and not self._counted:
+            gone, freed = self._left.get(day, (0, 0))
+            self._left[day] = (gone + jobs, freed + size)
         count, total = self._days.get(day, (0, 0))
         self._days[day] = (count + jobs, total + size)
 
@@ -96,6 +104,7 @@ class Retention:
 
     def _count(self, skip: Callable[[str], bool]) -> Iterator[tuple[str, int, int]]:
         for day in self._finished.days():
+            yield day, 0, 0                            # of one that was being removed nothing counts any more, and its folder is still to go
             for jobs, size in self._finished.figures(day, skip):
                 yield day, jobs, size
 
@@ -109,8 +118,10 @@ class Retention:
 
         def counted(error: Exception | None) -> None:
             for day, jobs, size in found:
-                self._days[day] = (jobs, size)
+                gone, freed = self._left.get(day, (0, 0))
+                self._days[day] = (max(0, jobs + gone), max(0, size + freed))
             if not found:
+                self._left.clear()
                 self._counted, self._counting = error is None, None        # an error: from the beginning
             self._ended(error)
         self._writer.hand(work, counted)
@@ -126,6 +137,7 @@ class Retention:
 
         def removed(error: Exception | None) -> None:
             self._ended(error)
+            self._counted = error is None              # an error: some may be gone, and nobody can say how many
             for trimmed in done:
                 self._take(over.day, over.why, trimmed)
         self._writer.hand(work, removed)

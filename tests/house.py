@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +20,10 @@ from tests.kit import ROOT, Skip, a_folder, pretty, written
 
 START_S_MAX = 15.0
 EVENTUALLY_S_MAX = 10.0
+
+# What a supervisor does between fork and exec: the socket becomes descriptor 3, the variables say so.
+HAND_OVER = ("import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ |= {'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '1'};"
+             "os.execv(sys.argv[2], sys.argv[2:])")
 
 GO = '[[steps]]\nid = "go"\nkind = "python"\nentry = "tool.py:go"\n'        # one python step, to be continued with its members
 
@@ -49,7 +54,7 @@ class Server:
     """One server process. `skills` maps paths below the library to contents; None uses the shipped library."""
 
     def __init__(self, skills: dict[str, str] | None, arguments: tuple[str, ...] = (), data: Path | None = None, config: dict[str, str] | None = None,
-                 python: tuple[str, ...] = (), environment: dict[str, str] | None = None) -> None:
+                 python: tuple[str, ...] = (), environment: dict[str, str] | None = None, listener: socket.socket | None = None) -> None:
         self.folder = a_folder()
         self.data = data or self.folder / "data"
         self.library = self.folder / "skills"
@@ -61,7 +66,7 @@ class Server:
         self.config = written(self.folder / "config", dict(config or {}))
         self.config.mkdir(exist_ok=True)
         self.arguments = arguments
-        self.python, self.environment = python, environment
+        self.python, self.environment, self.listener = python, environment, listener
         self.secret = ""
         self.port = 0
         self.log = self.folder / "server.log"
@@ -71,8 +76,11 @@ class Server:
         """Start (again) on the same folders and, after the first time, the same port."""
         command = [sys.executable, *self.python, str(ROOT / "server.py"), "--port", str(self.port), "--data", str(self.data), "--skills",
                    str(self.library), "--config", str(self.config), *self.arguments]
+        handed = () if self.listener is None else (self.listener.fileno(),)
+        if self.listener is not None:
+            command = [sys.executable, "-c", HAND_OVER, str(self.listener.fileno()), *command]
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=self.folder, env=self.environment)
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=self.folder, env=self.environment, pass_fds=handed)
         assert self.process.stdout is not None
         line = self.process.stdout.readline().decode()
         assert line.startswith("listening on "), f"{line!r}\n{self.log.read_text()[-3000:]}"

@@ -8,6 +8,7 @@ hooks      what the engine asks of the house: admit, handle, unit, settle, commi
 bounds     the limits of one engine
 readiness, backlog  which sockets are ready, and which of them are served first
 timers, helpers, parking, outbox, intake, streaming: the parts of a turn
+listener   a socket to listen on that somebody hands over
 loop       what all connections of one engine share
 wire, answers, connection: one client, its socket and state, how it is answered, how its bytes become requests
 engine     the listener and the turn

@@ -137,8 +137,12 @@ class Answering(Wire):
         self.timer = self.pending = self.asked = None
 
     def time_is_up(self) -> None:
-        """The park's moment has come."""
-        self.resume(True)
+        """The park's moment has come. After a mistake of ours nobody would come again: the client is let go."""
+        try:
+            self.resume(True)
+        except Exception:
+            self.close()
+            raise
 
     def resume(self, timed_out: bool) -> None:
         """Ask the house again."""

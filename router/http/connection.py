@@ -42,6 +42,8 @@ class Connection(Answering):
             self.buffer = self.buffer + data if self.buffer else data
             if not self.loop.again or self not in self.loop.again:     # else it had its share of this turn, or gets it after all others
                 self.work()
+            elif len(self.buffer) >= self.loop.limits.pending_bytes_max:
+                self.steer()
         elif state is BODY or state is UPLOAD:
             self.take_body(data)
         elif state is DISCARD:
@@ -223,8 +225,8 @@ class Connection(Answering):
 
     def expire(self) -> None:
         """The deadline of the state, or that of the unsent bytes, has passed."""
-        now, limits = self.loop.now, self.loop.limits
-        if self.write_deadline <= now:
+        now, limits, served_until = self.loop.now, self.loop.limits, self.loop.backlog.served_until()
+        if self.write_deadline <= served_until:
             self.close()                              # a reader that takes nothing
         elif self.is_owed() and (self.state is IDLE or self.state is HEAD):
             self.deadline = now + limits.idle_s_max   # it is the server that owes something
@@ -232,7 +234,7 @@ class Connection(Answering):
             self.refuse(RequestTimeout(f"the request head was not complete within {limits.head_s_max:g} s"))
         elif self.state is BODY or self.state is UPLOAD:
             intake = cast(Intake, self.pending)
-            if self.interest & READ and intake.is_too_slow(now, limits):
+            if self.interest & READ and intake.is_too_slow(served_until, limits):
                 self.refuse(RequestTimeout(f"the body came at less than {limits.body_bytes_per_s_min} bytes a second"), intake.request)
             else:
                 intake.measure_from(now)              # by stretches: a fast beginning does not pay for a stall

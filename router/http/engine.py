@@ -1,7 +1,7 @@
 """The engine: a listener, its connections, and the turn in which all of them are served.
 
 The order of a turn is fixed: ready sockets, then due timers, then messages, then settling (parked requests that the turn's changes concern), then
-one commit, then the replies, then the hand-over. Ready sockets are read before timers fire, so that a heartbeat in the queue beats its own timeout.
+one commit, then the replies, then the hand-over. Ready sockets are read before timers fire, and a timer waits for all that was ready at its moment.
 """
 
 from __future__ import annotations
@@ -56,11 +56,18 @@ class Engine(HTTPServer):
     request_queue_size = BACKLOG
     allow_reuse_address = True
 
-    def __init__(self, address: tuple[str, int], hooks: Hooks, clock: Clock, log: Log, ssl_context: ssl.SSLContext | None = None,
+    def __init__(self, address: tuple[str, int] | socket.socket, hooks: Hooks, clock: Clock, log: Log, ssl_context: ssl.SSLContext | None = None,
                  limits: EngineLimits | None = None, helper_threads: int = 4) -> None:
-        if ":" in address[0]:
+        """`address` is where to listen, or a socket that listens there already."""
+        bound = address if isinstance(address, socket.socket) else None
+        where = address.getsockname()[:2] if isinstance(address, socket.socket) else address
+        if ":" in where[0]:
             self.address_family = socket.AF_INET6
-        super().__init__(address, cast(Any, Connection))      # the base class would call it; here `_accept` does
+        super().__init__(where, cast(Any, Connection), bind_and_activate=bound is None)      # the base class would call it; here `_accept` does
+        if bound is not None:
+            self.socket.close()
+            self.socket = bound
+            self.server_activate()
         self.socket.setblocking(False)
         self.limits = limits or EngineLimits()
         self.connections_max = self.limits.connections_max or connection_cap()
@@ -87,6 +94,10 @@ class Engine(HTTPServer):
     def stats(self) -> Stats:
         """The counters."""
         return self.loop.stats
+
+    def served_until(self) -> float:
+        """The monotonic moment up to which all that came was served; what judges a silence judges by it, because what came later may still wait."""
+        return self.loop.backlog.served_until()
 
     def call_at(self, monotonic_s: float, function: Callable[[], object]) -> Timer:
         """Call `function` on the loop, in a unit, in the first turn at or after a moment."""
@@ -141,7 +152,7 @@ class Engine(HTTPServer):
         self.stop()
 
     def stop_accepting(self) -> None:
-        """Close the listener, so that a successor may bind the port. Connections that are open go on. On the loop's thread only."""
+        """Let go of the listener, so that a successor may have the port. Connections that are open go on. On the loop's thread only."""
         if self._accepting:
             self.loop.selector.unregister(self.socket)
             self._accepting = False
@@ -161,9 +172,10 @@ class Engine(HTTPServer):
         self.loop.close()
 
     def _leave(self) -> None:
-        """Let replies reach their clients."""
+        """Answer what has come, and let the replies reach their clients."""
         self.stop_accepting()
         self.loop.closing = True
+        self.turn(0.0)                                # nobody is cut off whose request is here: this turn looks once more and has no bounds
         until = self.loop.monotonic() + self._flush_s
         for client in list(self._connections):
             if not client.is_owed():
@@ -179,12 +191,15 @@ class Engine(HTTPServer):
     def turn(self, timeout: float | None = None) -> None:
         """One turn. It sleeps until something is ready or due, for at most `timeout` seconds."""
         loop, hooks = self.loop, self._hooks
-        patience = 0.0 if self._unsettled else loop.patience()
-        ready = loop.selector.select(patience if timeout is None else min(timeout, patience))
+        ready = None
+        if loop.leaving or not loop.backlog.asks():   # else whoever is ready now goes behind those, and is found when they have been served
+            patience = 0.0 if self._unsettled else loop.patience()
+            ready = loop.selector.select(patience if timeout is None else min(timeout, patience))
         loop.begin_turn()
         marks = [loop.now]
         again = list(loop.again)
-        loop.backlog.add(ready, loop.now)
+        if ready is not None:
+            loop.backlog.add(ready, loop.now)
         loop.backlog.serve(self._ready, loop.until, loop.monotonic)
         if again:
             self._go_on(again)
@@ -210,9 +225,19 @@ class Engine(HTTPServer):
         try:
             part.ready(mask)
         except Exception:
-            self._log.error("engine_failed", traceback=traceback.format_exc())
-            if isinstance(part, Connection):
-                part.close()
+            self._failed(part)
+
+    def _resume(self, client: Client) -> None:
+        """The key of a park was woken. As above: left alone, the client would be woken again in every turn, or never."""
+        try:
+            client.resume(False)
+        except Exception:
+            self._failed(client)
+
+    def _failed(self, part: Any) -> None:
+        self._log.error("engine_failed", traceback=traceback.format_exc())
+        if isinstance(part, Connection):
+            part.close()
 
     def _go_on(self, again: list[Client]) -> None:
         """Go on with pipelines that had their share of the turn before."""
@@ -227,7 +252,7 @@ class Engine(HTTPServer):
     def _fire(self) -> None:
         """Fire timers that are due; not those that fell due after a socket became ready that is not served yet."""
         loop = self.loop
-        due = loop.timers.due(loop.backlog.served_until(loop.now) if loop.backlog else loop.now)
+        due = loop.timers.due(loop.backlog.served_until())
         until = loop.until() if due else 0.0
         for fired, timer in enumerate(due, 1):
             loop.shielded(partial(timer.fire, loop.now))
@@ -249,7 +274,7 @@ class Engine(HTTPServer):
             woken = parks.woken() if parks.has_woken() else ()
             until = until or loop.until() if woken else until
             for client in woken:
-                client.resume(False)
+                self._resume(client)
                 if loop.monotonic() > until:
                     self._unsettled = True
                     return
@@ -289,6 +314,8 @@ class Engine(HTTPServer):
 
     def ready(self, mask: int) -> None:
         """Connections wait to be accepted: take a bounded number."""
+        if not self._accepting:
+            return                                    # the listener was let go while it waited for its turn
         for _ in range(ACCEPTS_PER_TURN_MAX):
             try:
                 sock, address = self.get_request()
@@ -316,6 +343,7 @@ class Engine(HTTPServer):
             self.stats.refused[TooManyConnections.code] += 1
             sock.close()
             return
+        self.loop.backlog.met()
         connection = Connection(self.loop, sock, peer, self._connections)
         self.stats.accepted += 1
         if excess >= 0:
@@ -337,7 +365,7 @@ class Engine(HTTPServer):
 
     def _sweep(self) -> None:
         """End what takes too long. One look at everybody is cheaper than a timer for each. Where many end at once, the next turn looks again."""
-        loop, now, until = self.loop, self.loop.now, self.loop.until()
+        loop, until, now = self.loop, self.loop.until(), self.served_until()
         for client in [client for client in self._connections if client.deadline <= now or client.write_deadline <= now]:
             client.expire()
             if loop.monotonic() > until:

@@ -50,7 +50,6 @@ class Loop:
         self.handle = hooks.handle
         self.stats = Stats()
         self.selector: Readiness = readiness()
-        self.backlog = Backlog()
         self.timers = Timers()
         self.helpers = Helpers(helper_threads, self.post_raw)
         self.outbox = Outbox()
@@ -63,6 +62,7 @@ class Loop:
         self.closing = False                          # the engine is stopping: replies say so
         self.leaving = False                          # it was told to stop: each turn may be the last
         self.now = self.monotonic()
+        self.backlog = Backlog(self.now)
         self.mark = self.now                          # when the last call into the house ended
         self.costliest_s = 0.0                        # of this turn
         self.costliest = ""

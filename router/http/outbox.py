@@ -74,11 +74,6 @@ class Outbox:
         self.made: list[Entry] = []
         self._held: deque[tuple[Ticket, list[Entry]]] = deque()
 
-    @property
-    def holds(self) -> bool:
-        """Whether a ticket has not ended."""
-        return bool(self._held)
-
     def close_turn(self, ticket: Ticket | None) -> None:
         """The turn has made all it makes; `ticket` is its commit, if it had something to commit. What may leave, leaves."""
         made, self.made = self.made, []

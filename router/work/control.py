@@ -51,7 +51,7 @@ class Control:
         job = self._store.job(job_id)
         now = self._store.now()
         moves = [Move("job", "failed", "queued", f"retried by {by}")]
-        fresh = {"failures": 0, "losses": 0, "error": None, "waiting_for": "", "finished_at": 0.0}
+        fresh = {"failures": 0, "losses": 0, "uncharged": 0, "error": None, "waiting_for": "", "finished_at": 0.0}
         outputs = {s.id: s.output for s in job.steps if s.state == "done"}
         for step in job.steps:
             if step.state in ("failed", "unknown"):

@@ -1,11 +1,10 @@
 """Duties: what time brings. Retry times and deadlines (wall time), ended leases and silent workers (the lease clock), eviction, housekeeping.
 
-`Due` is an index over job records: a heap of moments, checked against the record when one comes up, so that nothing needs to be cancelled.
+`Due` is an index over job records: a heap of moments, each checked against the record when it comes up.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from fleet.registry import Live, Registry
 from router.work.control import Control
 from router.work.dispatch import received
 from router.work.finish import Finish
+from router.work.heap import Heap, searchable
 from state.clock import Clock
 from state.machine import JOB_ENDED
 from state.records import Job, Step
@@ -34,30 +34,33 @@ class Due:
     """Moments of live jobs, soonest first."""
 
     def __init__(self) -> None:
-        self._heap: list[Moment] = []
+        self._heap: Heap[Moment] = Heap()
 
     def job_changed(self, old: Job | None, new: Job | None) -> None:
         """The store swapped a record."""
-        if new is None or new.state in JOB_ENDED:
+        before = _moments(old)
+        after = _moments(new)
+        if before == after:
             return
-        again = old is None or old.state in JOB_ENDED         # it is new here, or a commit failed that had ended it
-        if new.deadline_at and (again or (old is not None and old.deadline_at != new.deadline_at)):
-            heapq.heappush(self._heap, Moment(new.deadline_at, new.id, ""))
-        if old is None or old.steps is not new.steps:
-            for index, step in enumerate(new.steps):
-                if step.state == "waiting" and step.waiting_for == "retry" and (old is None or old.steps[index] is not step):
-                    heapq.heappush(self._heap, Moment(step.due_at, new.id, step.id))
+        stay, known = searchable(after), searchable(before)
+        for moment in before:
+            if moment not in stay:
+                self._heap.drop(moment.job, moment.step)
+        for moment in after:
+            if moment not in known:
+                self._heap.add(moment)
 
     def take(self, now: float, most: int) -> list[Moment]:
         """Up to `most` moments that have come."""
         found: list[Moment] = []
-        while self._heap and self._heap[0].at <= now and len(found) < most:
-            found.append(heapq.heappop(self._heap))
+        while len(found) < most and (soonest := self._heap.head()) is not None and soonest.at <= now:
+            found.append(self._heap.take())
         return found
 
     def next_at(self) -> float | None:
         """Wall time of the next moment."""
-        return self._heap[0].at if self._heap else None
+        soonest = self._heap.head()
+        return None if soonest is None else soonest.at
 
 
 class Duties:
@@ -111,6 +114,17 @@ class Duties:
         for lease in list(self._leases.of(worker).values()):
             if boot is None or lease.boot == boot:
                 self._finish.lose(lease, why, received(lease, live), worker)
+
+
+def _moments(job: Job | None) -> tuple[Moment, ...]:
+    """What is due of a live job."""
+    if job is None or job.state in JOB_ENDED:
+        return ()
+    found = [Moment(job.deadline_at, job.id, "")] if job.deadline_at else []
+    for step in job.steps:
+        if step.state == "waiting" and step.waiting_for == "retry":
+            found.append(Moment(step.due_at, job.id, step.id))
+    return tuple(found)
 
 
 def _still_waits(step: Step | None, at: float) -> bool:

@@ -140,8 +140,10 @@ class Finish:
         self._lost(job, step, after_loss(step.losses + 1, self._rule(job, step).effects, received, why), by)
 
     def _lost(self, job: Job, step: Step, decision: Decision, by: str) -> None:
-        decision = bounded(decision, step.attempt - step.failures - step.losses)
-        fields: dict[str, Any] = {"losses": decision.facts.get("losses", step.losses)}
+        losses = decision.facts.get("losses", step.losses)
+        uncharged = step.uncharged + (losses == step.losses)
+        decision = bounded(decision, uncharged)
+        fields: dict[str, Any] = {"losses": losses, "uncharged": uncharged}
         if decision.rule == "give_up":
             fields["error"] = {"code": "worker_lost", "message": decision.reason, "retryable": False}
         self._after(job, step, decision, fields, by)

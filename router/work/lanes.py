@@ -5,10 +5,10 @@ A step's place is `ready_at - priority * AGEING_S`: linear ageing, so the order 
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 from typing import NamedTuple
 
+from router.work.heap import Heap, searchable
 from state.limits import AGEING_S
 from state.records import Job, Step
 
@@ -26,34 +26,14 @@ class Needs(NamedTuple):
 Place = tuple[float, str, int]            # order, job id, index of the step
 
 
-class Lane:
-    """Steps with the same needs, lowest place first. Places of steps that have moved on are dropped when they surface."""
+class Lane(Heap[Place]):
+    """Steps with the same needs."""
 
-    __slots__ = ("_heap", "needs", "places")
+    __slots__ = ("needs",)
 
     def __init__(self, needs: Needs) -> None:
+        super().__init__()
         self.needs = needs
-        self._heap: list[Place] = []
-        self.places: dict[tuple[str, int], Place] = {}
-
-    def add(self, place: Place) -> None:
-        """A step stands here now."""
-        self.places[place[1], place[2]] = place
-        heapq.heappush(self._heap, place)
-
-    def drop(self, job_id: str, index: int) -> None:
-        """The step has moved on."""
-        del self.places[job_id, index]
-
-    def head(self) -> Place | None:
-        """The step whose turn it is."""
-        heap, places = self._heap, self.places
-        while heap:
-            place = heap[0]
-            if places.get((place[1], place[2])) == place:
-                return place
-            heapq.heappop(heap)
-        return None
 
 
 class Lanes:
@@ -73,12 +53,14 @@ class Lanes:
         if before == after:
             return
         job_id = (new or old).id                                   # type: ignore[union-attr]  # one of them is there
+        stay = searchable(after)
         for place in before:
-            if place not in after:
+            if place not in stay:
                 self._drop(job_id, place[0])
         if new is not None:
+            known = searchable(before)
             for place in after:
-                if place not in before:
+                if place not in known:
                     self._add(new, *place)
 
     def _add(self, job: Job, index: int, ready_at: float, priority: int) -> None:

@@ -104,12 +104,13 @@ class Submit:
         if live + more > limits.max_live_jobs:
             raise QueueFull(f"{live} jobs are live, {limits.max_live_jobs} are allowed", retry_after_s=5)
         if self._store.bytes_held > limits.max_queued_bytes:
-            raise QueueFull(f"live jobs hold {self._store.bytes_held} bytes, {limits.max_queued_bytes} are allowed", retry_after_s=5)
+            raise QueueFull(f"jobs in memory hold {self._store.bytes_held} bytes, {limits.max_queued_bytes} are allowed", retry_after_s=5)
 
     def route(self, task: Task) -> tuple[Decision, Definition | None]:
         """Which skill would run it, and why. UnknownSkill and SkillBroken for a named skill that cannot be used."""
         if task.skill:
-            return _named(task.skill), self._skill(task.skill)
+            definition = self._skill(task.skill)
+            return _named(task.skill), definition          # of skills that are there only: a decision is remembered
         catalogue = self._library.current()
         decision = choose(catalogue, task.task, self._config().matching)
         return decision, catalogue.skills[decision.target] if decision.dispatch else None

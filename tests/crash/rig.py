@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.house import GO, Server, a_skill, eventually
@@ -46,6 +47,7 @@ after = ["first"]
 input = "{{input}}"
 timeout_s = 20
 """)
+GONE = (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected)
 PATIENCE_S = 60.0              # for all jobs of a load to end
 AGAIN_S = 0.01                 # before a request that met nobody is sent again
 LISTED_MAX = 500               # jobs on a page
@@ -81,6 +83,7 @@ class Line:
 
     def once(self, method: str, path: str, value: Any = None, headers: dict[str, str] | None = None) -> Any:
         """The value of a good reply; None if it was refused or nobody answered."""
+        used = self._connection is not None
         if self._connection is None:
             self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         try:
@@ -88,9 +91,11 @@ class Line:
             self._connection.request(method, path, body, headers or {})
             reply = self._connection.getresponse()
             data = reply.read()
-        except (OSError, http.client.HTTPException):
-            self.broken.append(time.monotonic())
+        except (OSError, http.client.HTTPException) as error:
             self.close()
+            if used and isinstance(error, GONE):
+                return self.once(method, path, value, headers)           # as RFC 9112 9.3.1 has it: a kept connection may close at any time
+            self.broken.append(time.monotonic())
             time.sleep(AGAIN_S)
             return None
         self.replies += 1
@@ -236,11 +241,12 @@ def kill(pid: int) -> None:
 
 
 @contextmanager
-def a_worker(server: Server, name: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker process of its own, killed at the end if it is still there."""
+def a_worker(server: Server, name: str, *arguments: str, log: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker process of its own, killed at the end if it is still there. What it logs goes to `log`, or errors to our stderr."""
     command = [sys.executable, str(ROOT / "server.py"), "worker", "--server", f"http://127.0.0.1:{server.port}", "--name", name,
-               "--data", str(server.folder / name), "--log", "error", *arguments]
-    process = subprocess.Popen(command)
+               "--data", str(server.folder / name), "--log", "warning" if log else "error", *arguments]
+    with log.open("wb") if log else nullcontext() as stderr:
+        process = subprocess.Popen(command, stderr=stderr)
     try:
         yield process
     finally:

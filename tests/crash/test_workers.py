@@ -1,7 +1,9 @@
 """Workers that die or stand still, alone or with their server: their steps are done by others, once, and a late result changes nothing."""
 
+import json
 import signal
 from pathlib import Path
+from typing import Any
 
 from state.ids import lease_id
 from state.limits import LOSSES_MAX
@@ -27,6 +29,11 @@ def lines(path: Path) -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
+def logged(path: Path) -> list[dict[str, Any]]:
+    """What a worker has logged, whole lines."""
+    return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
+
+
 def test_workers_killed_with_9_under_load_leave_no_job_behind():
     with a_server(BRIEF, "--slots", "2", config=FAST_FLEET) as server:
         with a_load(server, clients=1) as load:
@@ -46,8 +53,8 @@ def test_workers_killed_with_9_under_load_leave_no_job_behind():
 
 def test_a_worker_that_stands_still_for_longer_than_its_lease_delivers_too_late_and_the_job_is_done_once():
     with a_server(MARKING, "--no-worker", config=FAST_FLEET) as server:
-        begun, may_end = server.folder / "begun", server.folder / "may_end"
-        with a_worker(server, "slow", "--slots", "1") as slow:
+        begun, may_end, log = server.folder / "begun", server.folder / "may_end", server.folder / "slow.log"
+        with a_worker(server, "slow", "--slots", "1", log=log) as slow:
             given = {"begun": str(begun), "may_end": str(may_end)}
             job_id = server.post("/tasks", {"skill": "marking", "input": given})["id"]
             eventually("it was begun", lambda: len(lines(begun)) == 1)
@@ -62,6 +69,9 @@ def test_a_worker_that_stands_still_for_longer_than_its_lease_delivers_too_late_
             first, second = lines(begun)
             same((done["state"], done["output"], done["steps"][0]["worker"], done["steps"][0]["attempt"]), ("done", {"pid": int(second)}, "quick", 2))
             slow.send_signal(signal.SIGCONT)
+            dropped = eventually("its own result was refused", lambda: [line for line in logged(log) if line["event"] == "result_dropped"])
+            same([(line["lease"], line["code"]) for line in dropped], [(lease_id(job_id, 0, 1), "lease_lost")])
+            same(server.job(job_id), done)
             late = {"worker": "slow", "lease": lease_id(job_id, 0, 1), "attempt": 1, "status": "done", "output": {"pid": int(first)}}
             server.refused("POST", "/result", late, "lease_lost", 409)
             eventually("it is heard again", lambda: server.get("/workers/slow")["state"] == "live")

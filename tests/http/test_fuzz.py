@@ -1,6 +1,6 @@
 """Random bytes and requests bent at random, for a fixed time, against the second reader. The seed is printed; SEED makes one run again.
 
-A case is small and the budget is time, so a slow machine tries less, never longer.
+A case is small and the budget is time, but for a least count, so that a slow machine tries less, and never too little.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tests.http.test_tls import contexts
 from tests.kit import same
 
 SHORT_S, LONG_S = 0.3, 15.0           # of each test here
+CASES_MIN = 100                       # against the second reader; fewer say nothing
 GOOD = (b"GET /a?b=%C3%BC HTTP/1.1\r\nHost: localhost\r\nAccept: x\r\n\r\n", b"HEAD / HTTP/1.1\r\nHost: a:80\r\n\r\n",
         b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde", b"PUT /q HTTP/1.0\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n",
         b"POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: v\r\n\r\n",
@@ -80,13 +81,13 @@ def in_parts(chance: random.Random, data: bytes) -> list[bytes]:
     return [data[a:b] for a, b in zip([0, *places], [*places, len(data)], strict=True)]
 
 
-def fuzz(make: Callable[[random.Random], bytes]) -> Counter[str]:
-    """Compare both readers for the budget of this mode; how many cases ended how."""
+def fuzz(make: Callable[[random.Random], bytes], kinds: int = 1) -> Counter[str]:
+    """Compare both readers for the budget of this mode, and until there were enough cases, of so many kinds of end; how many ended how."""
     chance, ends = random.Random(a_seed()), Counter[str]()
     house = Recorder()
     until = time.monotonic() + (LONG_S if kit.LONG else SHORT_S)
     with served(house) as port:
-        while time.monotonic() < until:
+        while time.monotonic() < until or sum(ends.values()) < CASES_MIN or len(ends) < kinds:
             ends[reads_as_written(house, port, *in_parts(chance, make(chance))).end] += 1
         same([line for line in house.lines if line["level"] == "error"], [])
         house.settled(lambda: house.engine.stats.connections == 0)
@@ -95,16 +96,15 @@ def fuzz(make: Callable[[random.Random], bytes]) -> Counter[str]:
 
 
 def test_requests_bent_at_random_are_read_as_the_second_reader_reads_them() -> None:
-    ends = fuzz(bent)
-    assert len(ends) == 4 and sum(ends.values()) > 100, ends
+    assert len(fuzz(bent, kinds=4)) == 4
 
 
 def test_parts_of_the_grammar_in_any_order_are_read_as_the_second_reader_reads_them() -> None:
-    assert sum(fuzz(grown).values()) > 100
+    assert fuzz(grown)
 
 
 def test_random_bytes_are_read_as_the_second_reader_reads_them() -> None:
-    assert sum(fuzz(noise).values()) > 100
+    assert fuzz(noise)
 
 
 def test_random_bytes_and_broken_handshakes_do_not_hurt_a_tls_port() -> None:
@@ -134,7 +134,7 @@ def test_the_whole_server_survives_the_same_and_goes_on_answering() -> None:
             assert client.get("/health").reply().status == 200
         before = descriptors(server.process.pid)
         until = time.monotonic() + (LONG_S if kit.LONG else SHORT_S)
-        while time.monotonic() < until:
+        while time.monotonic() < until or not codes:
             data = bent(chance)
             for path in (b"/a?b=%C3%BC", b"/p", b"/c", b"/q", b"/e"):
                 data = data.replace(b" " + path + b" ", b" " + chance.choice(targets) + b" ")
@@ -146,7 +146,6 @@ def test_the_whole_server_survives_the_same_and_goes_on_answering() -> None:
         assert not any(status == 500 for status in codes), codes
         assert '"level":"error"' not in server.log.read_text().replace(" ", ""), server.log.read_text()[-3_000:]
     print(f" {cases} cases, {dict(codes)}", flush=True)
-    assert cases > 10
 
 
 def descriptors(pid: int) -> int:

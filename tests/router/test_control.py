@@ -4,6 +4,7 @@ from contextlib import suppress
 from random import Random
 
 from state.errors import IllegalMove, InvalidTask
+from state.limits import UNCHARGED_MAX
 from tests.kit import refuses, same
 from tests.router.builders import GO, SHORT, Rooms, a_definition
 
@@ -134,6 +135,31 @@ def test_a_failure_of_one_step_stops_its_siblings_and_tells_their_worker():
     same(rooms.give(pay), ["lease_lost"])
 
 
+def test_after_a_retry_a_step_may_be_given_out_uncharged_as_often_as_a_new_one():
+    rooms = Rooms(ONE)
+    job = rooms.job("one")
+    for retried in range(2):
+        for starts in range(UNCHARGED_MAX + 1):
+            same((retried, starts, rooms.state(job)), (retried, starts, "queued: ready" if not (starts or retried) else "processing: ready"))
+            rooms.beat(boot="1-a", seen=None)
+            rooms.take()
+            rooms.do(lambda: rooms.duties.orphaned("w1"))
+        same((rooms.state(job), rooms.store.jobs[job].error["code"]), ("failed: failed", "worker_lost"))
+        rooms.do(lambda: rooms.control.retry(job, "client"))
+
+
+def test_attempts_that_failed_before_a_retry_are_not_taken_for_uncharged_ones():
+    rooms = Rooms(ONE)
+    job = a_failed_job(rooms)
+    for _ in range(UNCHARGED_MAX + 1):
+        rooms.do(lambda: rooms.control.retry(job, "client"))
+        rooms.give(*rooms.take(), **BAD)
+    rooms.do(lambda: rooms.control.retry(job, "client"))
+    rooms.take()
+    rooms.do(lambda: rooms.duties.orphaned("w1"))
+    same(rooms.store.jobs[job].steps[0].state, "ready")
+
+
 def test_no_random_sequence_of_verbs_results_losses_and_restarts_leaves_a_job_that_cannot_end():
     for seed in range(150):
         rooms = a_wild_house(seed)
@@ -227,7 +253,7 @@ def consistent(rooms):
             assert not states & {"ready", "leased"} and states & {"waiting", "unknown"}, rooms.state(job.id)
         if job.state == "processing":
             assert states & {"ready", "leased"}, rooms.state(job.id)
-    due = {(m.job, m.step, m.at) for m in rooms.due._heap}
+    due = {(m.job, m.step, m.at) for m in (*rooms.due._heap._heap, *rooms.due._heap._old)}
     for job in jobs:
         if job.state in ("queued", "processing", "waiting", "paused"):
             assert not job.deadline_at or (job.id, "", job.deadline_at) in due, "a deadline is not armed"

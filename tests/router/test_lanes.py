@@ -1,6 +1,10 @@
 """Who goes first: lanes, ageing, priorities, limits, and that a failed commit gives back the same order."""
 
+import time
+
+from router.work.lanes import Lanes, Needs
 from state.limits import AGEING_S
+from state.records import Job, Step
 from tests.kit import same
 from tests.router.builders import GO, SHORT, Rooms, a_definition
 
@@ -137,3 +141,43 @@ def test_the_limit_of_a_skill_holds_over_polls_workers_and_restarts():
     same(len(held), 2)
     again.give(held[0])
     same((len(again.take("w2", 4)), len(again.take("w1", 4))), (1, 0))
+
+
+def test_jobs_that_leave_from_behind_a_head_that_nobody_takes_do_not_pile_up():
+    rooms = Rooms(ONE)
+    head = rooms.job("one")
+    for _ in range(300):
+        rooms.clock.move(0.01)
+        job = rooms.job("one")
+        rooms.do(lambda job=job: rooms.control.cancel(job, "client"))
+        rooms.commit()
+    (lane,) = rooms.lanes.by_target[""].values()
+    assert len(lane._heap) + len(lane._old) < 100, "places of cancelled jobs stay"
+    last = rooms.job("one")
+    rooms.beat()
+    same(drained(rooms), [head, last])
+
+
+def a_wide_job(count):
+    """A job of which so many steps are ready."""
+    return Job("j_1", "processing", "t", "one", "1", "d", {}, None, tuple(Step(f"s{i}", "ready", ready_at=1.0) for i in range(count)), 100, 0.0, 0.0)
+
+
+def seconds_of_a_grant(count):
+    """Time that lanes take when one of so many ready steps is leased and comes back, at best."""
+    job, best = a_wide_job(count), 1e9
+    granted = job._replace(steps=(*job.steps[:-1], job.steps[-1]._replace(state="leased")))
+    lanes = Lanes(lambda job, step: Needs((), 0, "", "", False))
+    lanes.job_changed(None, job)
+    for _ in range(7):
+        began = time.perf_counter()
+        lanes.job_changed(job, granted)
+        lanes.job_changed(granted, job)
+        best = min(best, time.perf_counter() - began)
+    same(lanes.waiting(), count)
+    return best
+
+
+def test_a_grant_from_a_job_with_many_ready_steps_costs_as_much_more_as_it_has_more():
+    ratio = seconds_of_a_grant(1_024) / seconds_of_a_grant(64)
+    assert ratio < 64, f"16 times the steps take {ratio:.0f} times as long"      # about 16; 256 where each is looked for among all

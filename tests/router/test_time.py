@@ -223,3 +223,21 @@ def test_a_silent_worker_is_stale_then_gone_then_forgotten_and_its_leases_are_fr
     same((after(570), rooms.state(job)), ("gone", "processing: ready"))
     same(rooms.take("w1") and rooms.store.workers["w1"].state, "live")       # it comes back by polling, and gets its pinned job
     same((after(31), after(570), after(86_400)), ("stale", "gone", None))
+
+
+def test_deadlines_of_jobs_that_have_ended_do_not_pile_up_and_those_of_others_come():
+    rooms = Rooms(RETRY)
+    kept = rooms.job("retry", deadline_s=100)
+    rooms.beat("w0", slots=1)
+    same([c["job"] for c in rooms.take("w0")], [kept])
+    rooms.beat()
+    for i in range(300):
+        rooms.job("retry", deadline_s=50 + i)
+        rooms.give(*rooms.take(), **({} if i % 2 else {"status": "failed", "error": {"code": "busy", "message": "never", "retryable": False}}))
+        rooms.commit()
+    assert len(rooms.due._heap._heap) + len(rooms.due._heap._old) < 100, "moments of ended jobs stay"
+    same(rooms.due.next_at(), rooms.store.jobs[kept].deadline_at)
+    rooms.clock.move(100.01)
+    moments(rooms)
+    same(rooms.store.jobs[kept].error["code"], "deadline_exceeded")
+    same(rooms.due.next_at(), None)

@@ -8,6 +8,7 @@ import threading
 
 from tests.house import GO, a_server, a_skill, eventually
 from tests.kit import ROOT, a_folder, same
+from tests.state.test_backup import changed, forged, one_bit_less
 
 TOOL = "import time\ndef go(input):\n    time.sleep(input.get('s', 0.001))\n    return {'n': input['n']}\n"
 BRIEF = a_skill("brief", TOOL, GO + "timeout_s = 60\n")
@@ -83,6 +84,48 @@ def test_a_command_line_that_makes_no_sense_or_a_folder_that_is_none_is_status_2
         assert words in error and error.startswith("yardmaster: ") and error.count("\n") == 1, error
     done = subprocess.run([sys.executable, str(ROOT / "server.py"), "check", "--repair"], capture_output=True, text=True, check=False)
     same(done.returncode, 2)
+
+
+def test_a_backup_of_a_stopped_server_is_restored_into_a_new_folder_and_served_from_there_with_all_that_it_knew():
+    with a_server(BRIEF, "--no-worker") as server:
+        ids = [job["id"] for job in server.post("/tasks", [{"skill": "brief", "input": {"n": n}} for n in range(5)])]
+        server.post(f"/jobs/{ids[0]}/cancel")
+        before = [server.job(job_id) for job_id in ids]
+        same(server.stop(), 0)
+        target, copy = server.folder / "copy.tar", server.folder / "restored"
+        status, out, error = doctor(server.data, "--backup", str(target))
+        same((status, error), (0, ""))
+        assert out.startswith(f"{target}: ") and out.count("\n") == 1, out
+        status, out, error = doctor(copy, "--restore", str(target))
+        same((status, error), (0, ""))
+        assert "a start recovered 4 live jobs (4 queued)" in out and "healthy: 0 errors, 0 warnings" in out, out
+        shutil.rmtree(server.data)
+        copy.rename(server.data)
+        server.arguments = ("--slots", "1")
+        server.start()
+        same(server.job(ids[0]), before[0])
+        for n, job_id in [*enumerate(ids)][1:]:
+            job = server.ended(job_id)
+            same((job["state"], job["output"], job["history"][:1]), ("done", {"n": n}, before[n]["history"][:1]))
+
+
+def test_a_restore_that_cannot_be_proved_is_one_line_and_its_folder_is_refused_by_every_command_that_would_start_on_it():
+    with a_server(BRIEF, "--no-worker") as server:
+        server.post("/tasks", {"skill": "brief", "input": {"n": 1}})
+        same(server.stop(), 0)
+        target, copy = server.folder / "copy.tar", server.folder / "restored"
+        same(doctor(server.data, "--backup", str(target))[0], 0)
+        status, out, error = doctor(copy, "--restore", str(changed(target, lambda name, data: [(name, data.replace(b'"queued"', b'"QUEUED"'))])))
+        same((status, out, error.count("\n"), copy.exists()), (2, "", 1, False))
+        assert "sha256" in error, error
+        for _ in range(2):                                     # the second time the folder is not empty
+            status, out, error = doctor(copy, "--restore", str(forged(target, "journal/", one_bit_less)))
+            same((status, out, error.count("\n")), (2, "", 1))
+            assert "a server would not start on it: journal/" in error or "not an empty folder" in error, error
+            command = [sys.executable, str(ROOT / "server.py"), "--port", "0", "--data", str(copy), "--skills", str(server.library), "--no-worker"]
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+            same((done.returncode, done.stdout, done.stderr.count("\n")), (2, "", 1))
+            assert "version restoring" in done.stderr, done.stderr
 
 
 def test_a_backup_of_a_server_under_load_has_every_job_that_was_acknowledged_and_a_server_finishes_them():

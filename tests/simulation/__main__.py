@@ -7,8 +7,10 @@ import gc
 import secrets
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
+from tests.simulation import coverage
 from tests.simulation.bugs import BUGS, planted
 from tests.simulation.run import HOURS, Result, run
 
@@ -23,11 +25,13 @@ def main(argv: list[str]) -> int:
     gc.disable()
     failures = jobs = units = starts = 0
     simulated_s = 0.0
+    met: Counter[str] = Counter()
     began = time.process_time()
     for seed in range(first, first + options.runs):
         with planted(options.bug):
             result = run(seed, options.hours, options.trace is not None)
         jobs, units, starts, simulated_s = jobs + result.jobs, units + result.units, starts + result.starts, simulated_s + result.ended_at_s
+        met.update(result.met)
         if options.trace is not None:
             options.trace.write_text("".join(result.trace), encoding="utf-8")
         if result.problem:
@@ -42,6 +46,7 @@ def main(argv: list[str]) -> int:
     took = time.process_time() - began
     print(f"{options.runs} runs from seed {first}: {failures} failed; {jobs} jobs, {units} units, {starts} starts, "
           f"{simulated_s / 3600:.1f} simulated hours in {took:.1f} s of CPU")
+    print(f"met: {coverage.told(met)}")
     return 1 if failures else 0
 
 

@@ -18,16 +18,18 @@ from router.work import finish
 from router.work.control import Control
 from router.work.definitions import Definitions
 from router.work.dispatch import Dispatch
-from router.work.duties import Due
+from router.work.duties import Duties
 from router.work.lanes import Lanes
 from state import checkpoints, journal, machine
 from state.engine import Ticket
 from state.errors import StorageUnavailable
-from state.files import FileEngine
+from state.files import Fatal, FileEngine
+from state.finished import Finished
 from state.ids import Ids, lease_id, lease_parts
 from state.journal import Journal
 from state.keys import Keys
 from state.projection import Projection
+from state.records import Job, Step
 from state.store import Store
 from tests.simulation.disk import SimDisk
 from tests.simulation.process import put_in_place
@@ -37,6 +39,11 @@ Bug = Callable[[ExitStack], None]
 
 def _put(stack: ExitStack, owner: Any, **values: Any) -> None:
     stack.enter_context(put_in_place(owner, **values))
+
+
+def _waiting(job: Job) -> list[Step]:
+    """Steps that wait for their retry times."""
+    return [step for step in job.steps if step.state == "waiting" and step.waiting_for == "retry"]
 
 
 # -- the disk -----------------------------------------------------------------------------------------------------------------------------
@@ -102,6 +109,37 @@ def events_lost_with_a_failed_batch(stack: ExitStack) -> None:
             batch.events.clear()
         written(self, batch, error, now)
     _put(stack, Projection, _written=forgets)
+
+
+def live_documents_stale(stack: ExitStack) -> None:
+    """The document of a live job is written once and stays as it is until the job ends."""
+    add = Projection._add_job
+
+    def once(self: Any, files: Any, job: Any) -> None:
+        if job.state in machine.JOB_ENDED or job.id not in self._live_files:
+            add(self, files, job)
+    _put(stack, Projection, _add_job=once)
+
+
+def finished_jobs_not_found(stack: ExitStack) -> None:
+    """A job that has left memory is as if it had never been."""
+    _put(stack, FileEngine, read_finished=lambda self, job_id: None)
+
+
+def retention_takes_too_many(stack: ExitStack) -> None:
+    """Where jobs are over what is kept, three more go than should."""
+    trim = Finished.trim
+    _put(stack, Finished, trim=lambda self, day, most, *more: trim(self, day, most + 3, *more))
+
+
+def retention_takes_the_newest(stack: ExitStack) -> None:
+    """What ended last goes first."""
+    trim = Finished.trim
+
+    def from_the_end(self: Any, day: str, most: int, enough: float, ended_before: float, also: Any, skip: Any) -> Any:
+        newest = [row.id for row in self.rows(day)][-most:]
+        return trim(self, day, most, enough, ended_before, also, lambda job_id: skip(job_id) or job_id not in newest)
+    _put(stack, Finished, trim=from_the_end)
 
 
 # -- commits ------------------------------------------------------------------------------------------------------------------------------
@@ -200,9 +238,51 @@ def once_runs_again(stack: ExitStack) -> None:
 
 
 def retry_times_forgotten_at_a_start(stack: ExitStack) -> None:
-    """After a start nobody waits for the retry times of jobs that were there."""
-    changed = Due.job_changed
-    _put(stack, Due, job_changed=lambda self, old, new: changed(self, old, new) if old is not None else None)
+    """After a start nobody waits for the retry times of steps that were waiting."""
+    recover, wake_step = Store.recover, Control.wake_step
+
+    def recover_and_forget(self: Any) -> None:
+        recover(self)
+        self._forgotten = {(job.id, step.id, step.due_at) for job in self.jobs.values() for step in _waiting(job)}
+
+    def wake_others(self: Any, job_id: str, step_id: str) -> Job:
+        job: Job = self._store.job(job_id)
+        known = any((job_id, step.id, step.due_at) in self._store._forgotten for step in _waiting(job) if step.id == step_id)
+        return job if known else wake_step(self, job_id, step_id)
+    _put(stack, Store, recover=recover_and_forget)
+    _put(stack, Control, wake_step=wake_others)
+
+
+def retry_times_ignored(stack: ExitStack) -> None:
+    """A step that waits to be tried again is ready at the next look at what is due."""
+    moments = Duties.moments
+
+    def all_moments(self: Any) -> None:
+        for job in list(self._store.jobs.values()):
+            for step in _waiting(job):
+                self._control.wake_step(job.id, step.id)
+                self._store.split()
+        moments(self)
+    _put(stack, Duties, moments=all_moments)
+
+
+def skill_limits_ignored(stack: ExitStack) -> None:
+    """As many steps of a skill run at a time as there are slots."""
+    step_facts = Dispatch.step_facts
+    _put(stack, Dispatch, step_facts=lambda self, job, step: step_facts(self, job, step)._replace(skill_limit=None),
+         _room=lambda self, lane: len(lane.places))
+
+
+def fatal_for_no_reason(stack: ExitStack) -> None:
+    """A process gives up at its fortieth commit, whatever the disk says."""
+    commit = FileEngine.commit
+
+    def give_up(self: Any, units: Any) -> Ticket:
+        count = vars(self)["commits"] = vars(self).get("commits", 0) + 1
+        if count == 40:
+            raise Fatal("enough")
+        return commit(self, units)
+    _put(stack, FileEngine, commit=give_up)
 
 
 def deadlines_ignored(stack: ExitStack) -> None:
@@ -218,9 +298,11 @@ def checkpoint_marked_too_far(stack: ExitStack) -> None:
 
 BUGS: dict[str, Bug] = {bug.__name__: bug for bug in (
     journal_not_synced, torn_tail_believed, renames_not_synced, files_not_synced_for_checkpoint, failed_commit_not_cut, deltas_without_image,
-    definition_not_pinned, events_lost_with_a_failed_batch, reply_before_commit, reply_in_spite_of_failure, failed_commit_not_undone, law_not_asked,
-    ids_begin_anew, keys_forgotten_at_a_start, stale_lease_accepted, same_result_not_known_again, granted_twice, nobody_woken, occupancy_leaks,
-    paused_jobs_stand_in_lanes, once_runs_again, retry_times_forgotten_at_a_start, deadlines_ignored, checkpoint_marked_too_far)}
+    definition_not_pinned, events_lost_with_a_failed_batch, live_documents_stale, finished_jobs_not_found, retention_takes_too_many,
+    retention_takes_the_newest, reply_before_commit, reply_in_spite_of_failure, failed_commit_not_undone, law_not_asked, ids_begin_anew,
+    keys_forgotten_at_a_start, stale_lease_accepted, same_result_not_known_again, granted_twice, nobody_woken, occupancy_leaks,
+    paused_jobs_stand_in_lanes, once_runs_again, retry_times_forgotten_at_a_start, retry_times_ignored, deadlines_ignored, checkpoint_marked_too_far,
+    skill_limits_ignored, fatal_for_no_reason)}
 
 
 @contextmanager

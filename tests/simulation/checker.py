@@ -12,11 +12,13 @@ from typing import Any
 
 from router.app import House
 from state.engine import Ticket, Unit
-from state.ids import lease_id
+from state.ids import day_of, lease_id
 from state.machine import BIRTH, JOB_ENDED, TABLES
 from state.projection import Event
 from state.records import Job, Step, Worker
+from tests.simulation.disk import SimDisk
 from tests.simulation.liveness import Liveness
+from tests.simulation.retained import Retained
 from tests.simulation.skills import LIMITS
 from tests.simulation.weather import Sizes
 from tests.simulation.world import SimClock, Violation, World
@@ -24,6 +26,7 @@ from tests.simulation.world import SimClock, Violation, World
 OPERATOR = "client"                    # who may ask for a move that does not exist
 FINISHED_LOOKED_AT = 12                # finished jobs and event files read after a start, by chance
 DAY_S = 86_400.0
+ROUNDED_S = 0.001                      # times of units
 
 
 class LeaseState:
@@ -41,8 +44,8 @@ class LeaseState:
 class Checker:
     """The account. `permits` counts how often an operator has let a step run again."""
 
-    def __init__(self, world: World, clock: SimClock, sizes: Sizes) -> None:
-        self._world, self._clock, self._sizes = world, clock, sizes
+    def __init__(self, world: World, clock: SimClock, sizes: Sizes, disk: SimDisk) -> None:
+        self._world, self._clock = world, clock
         self._random = world.stream("checker")
         self.liveness = Liveness(world, clock)
         self.jobs: dict[str, Job] = {}
@@ -55,6 +58,7 @@ class Checker:
         self.permits: dict[tuple[str, str], int] = {}
         self.seq = 0
         self.newest_wall = clock.wall()
+        self.retained = Retained(world, disk, sizes.keep, self.jobs, lambda: self.newest_wall)
         self.units = self.starts = self.faults = 0
         self._newest_id = ""
         self._in_flight: list[Unit] = []
@@ -113,6 +117,7 @@ class Checker:
             self.live.pop(new.id, None)
         else:
             self.live[new.id] = None
+            self.retained.gone.pop(new.id, None)       # it was in memory still, and is retried
 
     def _follow_moves(self, old: Job | None, new: Job) -> None:
         """Every move is an edge, begins where the one before it ended, and leads to the states that the record has."""
@@ -143,7 +148,7 @@ class Checker:
                 paused_from = str(move.from_state)
             states[move.of] = move.to
             if (move.from_state, move.to) in (("unknown", "ready"), ("failed", "ready"), ("cancelled", "pending"), ("skipped", "pending")) \
-                    and move.by == OPERATOR:
+                    and move.by == OPERATOR and any(s.id == move.of and s.attempt for s in new.steps):
                 self.permits[new.id, move.of] = self.permits.get((new.id, move.of), 0) + 1
         for name, state in [("job", new.state), *((s.id, s.state) for s in new.steps)]:
             if states.get(name, state) != state:
@@ -152,6 +157,9 @@ class Checker:
     def _follow_lease(self, job: Job, index: int, old: Step | None, step: Step) -> None:
         if old is step:
             return
+        if old is not None and old.state == "waiting" and old.waiting_for == "retry" and step.state in ("ready", "leased") \
+                and job.updated_at < old.due_at - ROUNDED_S:
+            raise Violation(f"{job.id}: step {step.id} is {step.state} at {job.updated_at}, its retry time is {old.due_at}")
         attempt = old.attempt if old is not None else 0
         if step.attempt not in (attempt, attempt + 1):
             raise Violation(f"{job.id}: attempt {step.attempt} of step {step.id} follows attempt {attempt}")
@@ -175,7 +183,7 @@ class Checker:
 
     def _take_key(self, job_id: str, scope: str, key: str, at: float) -> None:
         known = self.keys.get((scope, key))
-        if known is not None and known[0] != job_id and at - known[1] <= DAY_S and not self.may_be_gone(known[0]):
+        if known is not None and known[0] != job_id and at - known[1] <= DAY_S and not self.keys_may_be_gone(known[0]):
             raise Violation(f"key {key} of {scope} made {known[0]}, and within a day {job_id}")
         self.keys[scope, key] = (job_id, at)
 
@@ -300,7 +308,7 @@ class Checker:
                 self._compare_events(house, job_id)
         for key, (job_id, at) in self.keys.items():
             used = house.store.used_key(*key)
-            young = self.newest_wall - at < DAY_S and not self.may_be_gone(job_id)
+            young = self.newest_wall - at < DAY_S and not self.keys_may_be_gone(job_id)
             if (used is None and young) or (used is not None and used[0] != job_id):
                 raise Violation(f"key {key} was used for {job_id}, the start remembers {used}")
 
@@ -317,11 +325,12 @@ class Checker:
         self._compare_disk(house, None)
 
     def may_be_gone(self, job_id: str) -> bool:
-        """Retention may have taken the job."""
-        job = self.jobs[job_id]
-        if job.state not in JOB_ENDED:
-            return False
-        return self._sizes.keep.jobs < len(self.jobs) or self.newest_wall - job.created_at >= self._sizes.keep.days * DAY_S
+        """Retention has taken the job; a power cut may have brought it back."""
+        return job_id in self.retained.gone
+
+    def keys_may_be_gone(self, job_id: str) -> bool:
+        """Retention has taken all of the job's day: its idempotency keys are where the checkpoint is, and nowhere else."""
+        return self.retained.keys_may_be_gone(job_id, day_of(job_id))
 
 
 def _reachable(state: str) -> set[str]:

@@ -12,40 +12,17 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from state.disk import Disk, Segment
-from tests.state.faulty import SECTOR_BYTES, Died, broken, full
+from tests.simulation.medium import Binding, Inode, Write, settle
+from tests.state.faulty import Died, broken, full
 
 TOTAL_BYTES = 10 << 30
 FREE_BYTES = 5 << 30
 FREE_BYTES_WHEN_FULL = 64 << 20        # what a nearly full disk reports
 
 
-class Write(NamedTuple):
-    """Bytes that are not known to be on the medium: `new` took the place of `old` at `offset`."""
-
-    offset: int
-    old: bytes
-    new: bytes
-    stuck: bool = False
-
-
-class Inode:
-    """A file, or a folder (`data` is None)."""
-
-    __slots__ = ("data", "modified", "writes")
-
-    def __init__(self, data: bytearray | None, modified: float) -> None:
-        self.data = data
-        self.modified = modified
-        self.writes: list[Write] = []
-
-
-Binding = Inode | None
-
-
-def nothing() -> None:
+def nothing(*about: str) -> None:
     """The effect of a call that had none."""
 
 
@@ -65,6 +42,11 @@ class Moods:
         self.files_fail = 0.0          # as `write_fails`, but not in the journal, whose room is taken beforehand
         self.die_in = 0                # calls until the process dies in the middle of one; 0: never
 
+    @property
+    def bad(self) -> bool:
+        """Something is refused, or may be."""
+        return bool(self.full or self.read_only or self.sync_fails or self.write_fails or self.files_fail)
+
     def heal(self) -> None:
         """All is well, but for a death that is on its way."""
         self.full = self.read_only = False
@@ -72,10 +54,11 @@ class Moods:
 
 
 class SimDisk(Disk):
-    """Files by path. `note(kind, path)` hears every call that changes something, `wall()` dates them."""
+    """Files by path. `note(kind, path)` hears every call that changes something, `meet(kind)` every fault; `wall()` dates the calls."""
 
-    def __init__(self, source: random.Random, wall: Callable[[], float], note: Callable[[str, str], None]) -> None:
-        self._random, self._wall, self._note = source, wall, note
+    def __init__(self, source: random.Random, wall: Callable[[], float], note: Callable[[str, str], None],
+                 meet: Callable[[str], None] = nothing) -> None:
+        self._random, self._wall, self._note, self._meet = source, wall, note, meet
         self.moods = Moods()
         self.dead = False                                              # the process that used it has ended
         self._files: dict[str, Inode] = {}
@@ -103,19 +86,25 @@ class SimDisk(Disk):
             if not moods.die_in:
                 self._random.choice((nothing, torn, effect))()
                 self.dead = True
+                self._meet("killed in a call of the disk")
                 raise Died(f"in {kind} {path}")
         if moods.read_only:
+            self._meet("disk read-only")
             raise read_only()
         if moods.full and kind == "write":
+            self._meet("disk full")
             torn()
             raise full()
         if kind in ("write", "put") and moods.write_fails and self._random.random() < moods.write_fails:
+            self._meet("write failed")
             torn()
             raise broken()
         if kind == "write" and moods.files_fail and self._random.random() < moods.files_fail:
+            self._meet("file refused")
             torn()
             raise broken()
         if kind in ("sync", "cut") and moods.sync_fails and self._random.random() < moods.sync_fails:
+            self._meet("sync failed")
             failed()
             raise broken()
         effect()
@@ -317,6 +306,18 @@ class SimDisk(Disk):
     def open_segment(self, path: Path | str) -> Segment:
         return SimSegment(self, str(path), self._files[str(path)], self.size(path))
 
+    # -- from outside -------------------------------------------------------------------------------------------------------------------
+
+    def lose(self, path: str) -> None:
+        """Somebody removes a file."""
+        self._bind(path, None)
+
+    def damage(self, path: str, source: random.Random) -> None:
+        """A byte of a file is another."""
+        data = self._data(path)
+        if data:
+            data[source.randrange(len(data))] ^= 0xFF
+
     # -- power ------------------------------------------------------------------------------------------------------------------------
 
     def lose_power(self) -> None:
@@ -330,11 +331,14 @@ class SimDisk(Disk):
             for path, history in unsettled[place].items() if place in self._folders else ():
                 lasted = history[-1] if source.random() < renames else source.choice(history[:-1])
                 if lasted is not self._files.get(path):
+                    self._meet("unsynced name lost")
                     self._drop_below(path, lasted)
                     folder, _, name = path.rpartition("/")
                     self._set(path, folder, name, lasted)
         for inode in self._dirty:
-            _settle_writes(inode, keep, tear, source)
+            for lost, lasting in settle(inode, keep, tear, source):
+                if lost:
+                    self._meet("torn write lost in part" if lasting else "unsynced write lost")
         self._dirty.clear()
 
     def _drop_below(self, path: str, lasted: Binding) -> None:
@@ -364,34 +368,3 @@ class SimSegment(Segment):
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-def _settle_writes(inode: Inode, keep: float, tear: bool, source: random.Random) -> None:
-    """The file as it was before its unsettled writes, with those sectors of them that lasted."""
-    data = inode.data
-    assert data is not None
-    for write in reversed(inode.writes):
-        end = write.offset + len(write.new)
-        if end >= len(data):
-            data[write.offset:] = write.old
-        else:
-            data[write.offset:end] = write.old.ljust(len(write.new), b"\0")
-    for write in inode.writes:
-        for start, some in _sectors(write, tear):
-            if source.random() < keep:
-                if start > len(data):
-                    data.extend(bytes(start - len(data)))
-                data[start:start + len(some)] = some
-    inode.writes = []
-
-
-def _sectors(write: Write, tear: bool) -> Iterator[tuple[int, bytes]]:
-    """The pieces of a write that reach the medium by themselves."""
-    if not tear:
-        yield write.offset, write.new
-        return
-    start = 0
-    while start < len(write.new):
-        size = SECTOR_BYTES - (write.offset + start) % SECTOR_BYTES
-        yield write.offset + start, write.new[start:start + size]
-        start += size

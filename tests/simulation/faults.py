@@ -62,12 +62,14 @@ class Faults:
             self._disk.moods.die_in = self._random.randrange(1, CALLS_TO_DEATH_MAX)
         elif self._process() is not None:
             self._scene.world.note("the server is killed")
+            self._scene.world.meet("killed between events")
             raise Kill
 
     def _stop(self) -> None:
         process = self._process()
         if process is not None:
             self._scene.world.note("the server is asked to stop")
+            self._scene.world.meet("asked to stop")
             process.engine.post(process.house.leave)
 
     def _stall(self) -> None:
@@ -75,11 +77,12 @@ class Faults:
         if process is not None:
             seconds = self._random.choice((0.7, 3.0, 45.0))
             self._scene.world.note(f"the server is stopped for {seconds} s")
+            self._scene.world.meet("stalled")
             process.stalls_until = self._scene.world.now + seconds
 
     def _hurt_disk(self) -> None:
         moods, source = self._disk.moods, self._random
-        kind = source.choice(("full", "read-only", "sync", "write", "both", "files", "files"))
+        kind = source.choice(("full", "full", "read-only", "read-only", "sync", "write", "both", "files", "files"))
         seconds = source.choice((0.5, 5.0, 30.0)) * source.random()
         self._scene.world.note(f"disk: {kind} for {seconds:.3f} s")
         if kind == "full":
@@ -97,6 +100,7 @@ class Faults:
     def _set_clock(self) -> None:
         seconds = self._random.uniform(-1.0, 1.0) * self._scene.weather.clock_jump_s
         self._scene.world.note(f"the wall clock jumps by {seconds:.3f} s")
+        self._scene.world.meet("clock jumped forward" if seconds > 0 else "clock jumped back")
         self._clock.ahead_s += seconds
 
     # -- others ---------------------------------------------------------------------------------------------------------------------------
@@ -106,7 +110,9 @@ class Faults:
         self._scene.network.partition(name, self._random.choice((2.0, 40.0, 150.0)) * self._random.random())
 
     def _crash_worker(self) -> None:
+        self._scene.world.meet("worker crashed")
         self._random.choice(self._nodes).crash(self._random.choice((0.1, 5.0, 60.0)) * self._random.random())
 
     def _hang_worker(self) -> None:
+        self._scene.world.meet("worker hung")
         self._random.choice(self._nodes).hang(self._random.choice((2.0, 45.0, 120.0)) * self._random.random())

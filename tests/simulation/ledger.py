@@ -90,7 +90,7 @@ class Ledger:
             owner, _ = self._checker.keys.get((scope, key), ("nobody", 0.0))
             raise Violation(f"key {key} of {scope} was answered with {job_id}, and its record is that of {owner}")
         known_id, known_at = self._keys.get((scope, key), (job_id, at))
-        if known_id != job_id and abs(at - known_at) < DAY_S - 1.0 and not self._checker.may_be_gone(min((known_at, known_id), (at, job_id))[1]):
+        if known_id != job_id and abs(at - known_at) < DAY_S - 1.0 and not self._checker.keys_may_be_gone(min((known_at, known_id), (at, job_id))[1]):
             raise Violation(f"key {key} of {scope} was answered with {known_id}, and now with {job_id}")
         self._keys[scope, key] = (job_id, at) if at >= known_at else (known_id, known_at)
 
@@ -161,5 +161,7 @@ class Ledger:
                 if lease in self._accepted:
                     raise Violation(f"two results were accepted for {lease}")
                 self._accepted.add(lease)
-        elif item.get("code") == "lease_lost" and ours and state is not None and state.open:
-            raise Violation(f"{message['worker']} was refused its result for {lease}, which it holds")
+        elif item.get("code") == "lease_lost":
+            self._world.meet("result came too late")
+            if ours and state is not None and state.open:
+                raise Violation(f"{message['worker']} was refused its result for {lease}, which it holds")

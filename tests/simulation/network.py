@@ -20,13 +20,14 @@ FIRST_DESCRIPTOR = 10
 
 
 class Exchange:
-    """One request and its answer. `about` is for whoever asks, `replies` counts what the server sent."""
+    """One request and its answer. `about` is for whoever asks, `number` counts what the node asks, `replies` what the server sent."""
 
-    __slots__ = ("about", "body", "done", "method", "node", "replies", "sockets", "target", "then", "timer")
+    __slots__ = ("about", "body", "done", "method", "node", "number", "replies", "sockets", "target", "then", "timer")
 
     def __init__(self, node: str, method: str, target: str, body: bytes, then: Then, about: Any) -> None:
         self.node, self.method, self.target, self.body, self.then, self.about = node, method, target, body, then, about
         self.done = False
+        self.number = 0
         self.replies = 0
         self.sockets: list[Socket] = []
         self.timer: Event | None = None
@@ -193,6 +194,8 @@ class Network:
         self.delay_s, self.long_delay_s, self.long_share = 0.001, 0.0, 0.0
         self.loss = self.duplicate = 0.0
         self._cut_off_until: dict[str, float] = {}
+        self._asked: dict[str, int] = {}               # by each node, so far
+        self._arrived: dict[str, int] = {}             # the newest of them
         self._descriptors = FIRST_DESCRIPTOR
         self._listener: Listener | None = None
         self._selector: Selector | None = None
@@ -229,7 +232,7 @@ class Network:
         exchange.replies += 1
         self._world.note(f"{exchange.node} < {status} {len(data)} {crc32(data):08x}")
         self._told(exchange, status, document)
-        if self.cut_off(exchange.node) or self._random.random() < self.loss:
+        if self._is_lost(exchange.node):
             return
         self._world.after(self._delay(), partial(self._deliver, socket, exchange, status, document))
 
@@ -249,6 +252,16 @@ class Network:
         """Nothing passes between the node and the server."""
         return self._cut_off_until.get(node, 0.0) > self._world.now
 
+    def _is_lost(self, node: str) -> bool:
+        """Whether a message that is sent now does not arrive."""
+        if self.cut_off(node):
+            self._world.meet("message to or from a node cut off")
+            return True
+        if self._random.random() < self.loss:
+            self._world.meet("message lost")
+            return True
+        return False
+
     def partition(self, node: str, seconds: float) -> None:
         """Cut a node off for a time."""
         self._world.note(f"{node} cut off for {seconds:.3f} s")
@@ -265,11 +278,13 @@ class Network:
         if body is None:
             body = b"" if document is None else json.dumps(document, separators=(",", ":")).encode()
         exchange = Exchange(node, method, target, body, then, about)
+        exchange.number = self._asked[node] = self._asked.get(node, 0) + 1
         length = f"Content-Length: {len(body)}\r\n" if method == "POST" else ""
         data = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\n{headers}{length}\r\n".encode() + body
         exchange.timer = self._world.after(timeout_s, partial(self._give_up, exchange))
         self._send(exchange, data)
         if self.duplicate and self._random.random() < self.duplicate:
+            self._world.meet("message doubled")
             self._send(exchange, data)
         return exchange
 
@@ -280,7 +295,7 @@ class Network:
         exchange.finish(0, None)
 
     def _send(self, exchange: Exchange, data: bytes) -> None:
-        if not self.cut_off(exchange.node) and self._random.random() >= self.loss:
+        if not self._is_lost(exchange.node):
             self._world.after(self._delay(), partial(self._arrive, exchange, data))
 
     def _arrive(self, exchange: Exchange, data: bytes) -> None:
@@ -291,6 +306,9 @@ class Network:
         if listener is None or selector is None or listener.closed:
             self.broken(exchange)
             return
+        if exchange.number < self._arrived.get(node, 0):
+            self._world.meet("message overtaken")
+        self._arrived[node] = max(exchange.number, self._arrived.get(node, 0))
         self._world.note(f"{node} > {exchange.method} {exchange.target} {crc32(exchange.body):08x}")
         idle = self._idle.get(node, [])
         socket = idle.pop() if idle else None
@@ -309,6 +327,7 @@ class Network:
     def _delay(self) -> float:
         source = self._random
         if self.long_share and source.random() < self.long_share:
+            self._world.meet("message late")
             return source.random() * self.long_delay_s
         return self.delay_s * (0.5 + source.random())
 

@@ -55,6 +55,7 @@ class Client:
         if source.random() < 0.3:
             task["priority"] = source.randrange(1001)
         if source.random() < 0.15:
+            self._scene.world.meet("deadline given")
             task["deadline_s"] = source.choice(DEADLINES_S)
         if source.random() < 0.5:
             task["input"] = {"n": source.randrange(1000)}
@@ -68,6 +69,7 @@ class Client:
         source = self._random
         kind = source.random()
         if kind < 0.15:
+            self._scene.world.meet("batch submitted")
             items = [self._task() for _ in range(source.randrange(1, BATCH_MAX))]
             keys = [self._key() for _ in items]
             for item, key in zip(items, keys, strict=True):
@@ -92,6 +94,7 @@ class Client:
     def _send(self, target: str, body: bytes, headers: str, asked: Asked, tries: int) -> None:
         def answered(status: int, said: Any) -> None:
             if tries > 1 and (status == 0 or status in (429, 503, 507)):
+                self._scene.world.meet("client asked again")
                 self._scene.world.after(AGAIN_S * (0.5 + self._random.random()), lambda: self._send(target, body, headers, asked, tries - 1))
         self._scene.network.ask(self.name, "POST", target, answered, body=body, headers=headers, about=asked)
 
@@ -133,6 +136,7 @@ class Operator:
         if kind < 0.12:
             name = source.choice(NAMES)
             scene.world.note(f"skill {name} is edited: version {scene.shelf.edit(name)}")
+            scene.world.meet("skill edited")
             return
         if kind < 0.18:
             self._post(f"/workers/agent{source.randrange(scene.weather.workers)}/drain", {})
@@ -155,8 +159,12 @@ class Operator:
     def _post(self, target: str, document: Any) -> None:
         self._keys += 1
         headers = f"Idempotency-Key: op-{self._keys}\r\n" if self._random.random() < 0.5 and target.startswith("/jobs") else ""
-        exchange = self._scene.network.ask(self.name, "POST", target, lambda status, said: None, document, headers=headers)
+        def answered(status: int, said: Any) -> None:
+            if 0 < status < 300:
+                self._scene.world.meet(f"{target.rpartition('/')[2]} done")
+        exchange = self._scene.network.ask(self.name, "POST", target, answered, document, headers=headers)
         if headers and self._random.random() < 0.3:
+            self._scene.world.meet("key sent twice to an operator's verb")
             self._scene.network.ask(self.name, "POST", target, lambda status, said: None, body=exchange.body, headers=headers)
 
 

@@ -16,6 +16,7 @@ from tests.simulation.people import Caretaker, Client, Operator, all_ended
 from tests.simulation.process import DATA, Process, surroundings
 from tests.simulation.scene import Scene
 from tests.simulation.skills import Shelf
+from tests.simulation.visits import Visits
 from tests.simulation.weather import NEVER_S, draw
 from tests.simulation.workers import Agent, Curl, Node, Rogue
 from tests.simulation.world import SimClock, Violation, World
@@ -42,6 +43,7 @@ class Result(NamedTuple):
     starts: int
     events: int
     ended_at_s: float
+    met: dict[str, int]            # faults by kind
 
 
 class Run:
@@ -51,15 +53,16 @@ class Run:
         self.world = World(seed, keep_trace)
         weather = draw(self.world.stream("weather"))
         self.clock = SimClock(self.world)
-        self.disk = SimDisk(self.world.stream("disk"), self.clock.wall, self._note_call)
+        self.disk = SimDisk(self.world.stream("disk"), self.clock.wall, self._note_call, self.world.meet)
         self.disk.begin_with(DATA)
-        self.checker = Checker(self.world, self.clock, weather.sizes)
+        self.checker = Checker(self.world, self.clock, weather.sizes, self.disk)
         self.ledger = Ledger(self.world, self.checker)
         self.network = Network(self.world, self.ledger.told)
         self.scene = Scene(self.world, self.network, self.ledger, self.checker, weather, Shelf())
         self._random = self.world.stream("run")
         self._seconds = hours * HOUR_S
         self._hands = self.world.stream("hands")
+        self._visits = Visits(self.world, self.disk, self.checker)
         self._config = Config(retention=Retention(days=weather.sizes.keep.days, jobs=weather.sizes.keep.jobs))
         self._process: Process | None = None
         self._last_lines: list[str] = []
@@ -78,6 +81,10 @@ class Run:
 
     def _note_call(self, kind: str, path: str) -> None:
         self.world.note(f"disk {kind} {path}")
+        try:
+            self.checker.retained.heard(kind, path)
+        except Exception as error:                     # else the product would take it for what its disk says
+            raise Violation(f"the checker fails at {kind} {path}: {error!r}") from error
 
     def result(self) -> Result:
         """Run it."""
@@ -90,7 +97,7 @@ class Run:
             problem = str(violation)
         checker = self.checker
         return Result(self.world.seed, problem, self.world.digest(), self.world.lines, self._last_lines, len(checker.jobs), checker.units,
-                      checker.starts, self.world.events, self.world.now)
+                      checker.starts, self.world.events, self.world.now, self.world.met)
 
     # -- the server's lives ---------------------------------------------------------------------------------------------------------------
 
@@ -104,11 +111,16 @@ class Run:
     def _one_life(self) -> None:
         process = None
         try:
+            self._visits.examine()
+            if not self.scene.calm:
+                self._visits.lose_checkpoint()
             process = self._start()
             if process is not None:
                 process.serve(lambda: self._over)
                 process.leave()
         except (Died, Fatal) as death:
+            if isinstance(death, Fatal) and not self.disk.moods.bad:
+                raise Violation(f"the server ends itself on a healthy disk: {death}") from death
             self.world.note(f"the server ends: {type(death).__name__} {death}")
             self._after_death()
         finally:
@@ -125,8 +137,7 @@ class Run:
                                               self.checker)
             process.open()
         except (OSError, Fault) as error:
-            moods = self.disk.moods
-            if not (moods.full or moods.read_only or moods.sync_fails or moods.write_fails or moods.files_fail):
+            if not self.disk.moods.bad:
                 raise Violation(f"the server does not start on a healthy disk: {error!r}") from error
             self.world.note(f"the server does not start: {error}")
             if self._process is not None:
@@ -143,6 +154,7 @@ class Run:
         self.disk.moods.die_in = 0
         if not self.scene.calm and self._random.random() < self.scene.weather.power_share:
             self.world.note("the power is cut")
+            self.world.meet("power cut")
             self.disk.lose_power()
             self.clock.reboot()
 
@@ -180,6 +192,7 @@ class Run:
 
     def _start_once(self, after: str) -> None:
         self.world.note(f"a start after {after}")
+        self._visits.examine()
         process = self._start()
         if process is None:
             raise Violation(f"no start after {after}")

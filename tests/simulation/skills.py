@@ -25,12 +25,12 @@ SOURCES: dict[str, tuple[str, str]] = {       # name: (head, steps)
     "chain": ("", _step("a", SHORT + "retry = { attempts = 3, backoff_s = 2 }\n")
               + _step("b", SHORT + 'input = { got = "{{steps.a.output.n}}" }\nretry = { attempts = 2, backoff_s = 1 }\n', "a")
               + _step("c", SHORT, "b")),
-    "fan": ("", _step("left") + _step("right", "timeout_s = 30\nretry = { attempts = 4, backoff_s = 5 }\n")
+    "fan": ("", _step("left") + _step("right", "timeout_s = 30\nretry = { attempts = 4, backoff_s = 60 }\n")
             + '[[steps]]\nid = "join"\nkind = "python"\nentry = "tool.py:go"\nafter = ["left", "right"]\n' + SHORT),
     "once": ("", _step("pay", 'timeout_s = 20\neffects = "once"\n')),
     "prepared": ("", _step("prepare") + _step("pay", SHORT + 'effects = "once"\n', "prepare") + _step("tell", SHORT + 'effects = "many"\n', "pay")),
     "limited": ("concurrency = 1\n", _step("go")),
-    "labelled": ("", _step("go", 'timeout_s = 8\nneeds = { labels = ["gpu"], memory_mb = 600 }\nretry = { attempts = 2, backoff_s = 1 }\n')),
+    "labelled": ("", _step("go", 'timeout_s = 8\nneeds = { labels = ["gpu"], memory_mb = 600 }\nretry = { attempts = 2, backoff_s = 20 }\n')),
     "absent": ("", _step("a") + _step("b", SHORT + 'input = { got = "{{steps.a.output.nowhere}}" }\n', "a")),
     "shaped": ("[output]\ntype = \"object\"\nrequired = [\"n\"]\n", _step("go", SHORT + "retry = { attempts = 3, backoff_s = 0.5 }\n")),
     "asking": ("", _step("a") + '[[steps]]\nid = "ok"\nkind = "approve"\nafter = ["a"]\n'),

@@ -9,6 +9,7 @@ from router.work import definitions
 from router.work.definitions import Definitions
 from state.errors import StorageUnavailable
 from state.files import Fatal
+from state.retention import Keep
 from tests.kit import refuses, same
 from tests.router.builders import Rooms, a_definition
 from tests.simulation.checker import Checker
@@ -19,7 +20,7 @@ from tests.simulation.process import DATA, Process, put_in_place, surroundings
 from tests.simulation.skills import Shelf, definition_of, files_of
 from tests.simulation.weather import draw
 from tests.simulation.world import SimClock, World
-from tests.state.builders import FilePlace, commit, create, everything
+from tests.state.builders import FilePlace, commit, create, ended, everything, retry
 
 CUTS = 20                      # power cuts, each with other losses
 
@@ -90,7 +91,7 @@ def test_a_deadline_that_comes_while_the_disk_refuses_does_not_make_the_loop_spi
     clock, weather = SimClock(world), draw(world.stream("weather"))
     disk = SimDisk(world.stream("disk"), clock.wall, lambda kind, path: None)
     disk.begin_with(DATA)
-    checker = Checker(world, clock, weather.sizes)
+    checker = Checker(world, clock, weather.sizes, disk)
     network = Network(world, Ledger(world, checker).told)
     shelf = Shelf()
     with surroundings(world, clock, disk, shelf, weather.sizes):
@@ -108,3 +109,78 @@ def test_a_deadline_that_comes_while_the_disk_refuses_does_not_make_the_loop_spi
         process.serve(lambda: world.now > 15.0)
         same([job.state for job in checker.jobs.values()], ["failed"])
         process.leave()
+
+
+def a_place_over_what_is_kept(jobs: int, kept: int) -> tuple[SimDisk, FilePlace]:
+    """So many finished jobs, in their files for good, of which fewer are kept from now on."""
+    disk = a_disk(1)
+    place = FilePlace(disk, folder=DATA)
+    store = place.open()
+    for _ in range(jobs):
+        ended(store)
+    commit(store)
+    place.settle(1.0)
+    place.checkpoint()
+    place.keep = place.engine.retention.keep = Keep(jobs=kept)
+    return disk, place
+
+
+def done_files(disk: SimDisk) -> int:
+    """How many finished jobs have a file."""
+    return sum(name.startswith("j_") for day in disk.names(DATA / "jobs" / "done") for name in disk.names(DATA / "jobs" / "done" / day))
+
+
+def test_retention_removes_no_more_than_it_should_after_a_crash_that_lost_how_far_it_had_come():
+    disk, place = a_place_over_what_is_kept(8, 5)
+    place.settle(10.0)
+    same(done_files(disk), 5)
+    day, = disk.names(DATA / "jobs" / "done")
+    disk.remove(DATA / "jobs" / "done" / day / "trimmed")
+    place.open()
+    place.settle(10.0)
+    same(done_files(disk), 5)
+
+
+def test_retention_removes_no_more_than_it_should_after_the_disk_refused_to_note_how_far_it_had_come():
+    disk, place = a_place_over_what_is_kept(8, 5)
+    disk.moods.files_fail = 1.0
+    place.settle(30.0)
+    disk.moods.heal()
+    place.settle(30.0)
+    same(done_files(disk), 5)
+
+
+def test_a_finished_job_whose_file_a_power_cut_has_emptied_is_counted_once():
+    disk = a_disk(1)
+    place = FilePlace(disk, folder=DATA, keep=Keep(jobs=5))
+    store = place.open()
+    ids = [ended(store) for _ in range(5)]
+    commit(store)
+    place.settle(10.0)
+    disk.replace(place.engine.finished.path(ids[3]), b"")
+    place.open()
+    for _ in range(2):
+        place.engine.retention.tick(place.clock.monotonic(), lambda job_id: False)     # it counts before the file is written again
+    place.settle(10.0)
+    same(done_files(disk), 5)
+
+
+def test_a_job_that_is_retried_while_its_day_is_counted_is_not_counted():
+    place = FilePlace(a_disk(1), folder=DATA)
+    store = place.open()
+    ids = [ended(store, "failed") for _ in range(6)]
+    commit(store)
+    place.settle(1.0)
+    place.checkpoint()
+    place.keep = Keep(jobs=6)
+    store = place.open()
+    place.engine.tick(place.clock.monotonic())         # it counts the first six rows
+    found = store.engine.read_finished(ids[3])
+    assert found is not None
+    store.readmit_job(found)
+    retry(store, ids[3])
+    ended(store)
+    commit(store)
+    place.clock.go(1.0)                                # both changes are in one batch
+    place.settle(10.0)
+    same([store.engine.read_finished(job_id) is None for job_id in ids], [job_id == ids[3] for job_id in ids])

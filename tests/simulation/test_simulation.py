@@ -5,13 +5,15 @@ import re
 import secrets
 import subprocess
 import sys
+from collections import Counter
 
 from tests import kit
 from tests.kit import ROOT, same
 from tests.simulation.budget import clean, holds
+from tests.simulation.coverage import missing, told
 from tests.simulation.run import HOURS, run
 
-SEEDS = range(1, 11)
+SEEDS = range(1, 17)
 SEEDS_LONG = range(1, 401)
 
 
@@ -35,6 +37,13 @@ def test_a_seed_gives_the_same_trace_byte_for_byte_in_another_process_with_anoth
         assert found is not None, done.stdout + done.stderr
         digests.add(found[1])
     same(digests, {clean(5).digest})
+
+
+def test_each_kind_of_fault_happens_within_the_fixed_budget_of_seeds():
+    met: Counter[str] = Counter()
+    for seed in SEEDS:
+        met.update(clean(seed).met)
+    assert not missing(met), f"{missing(met)} did not happen; {told(met)}"
 
 
 def test_runs_hold_what_they_are_for():

@@ -63,7 +63,7 @@ def draw(source: random.Random) -> Weather:
 
     def share(most: float, chance: float = 0.6) -> float:
         return source.random() * most if source.random() < chance else 0.0
-    sizes = Sizes(segment_bytes=source.choice((16_384, 32_768, 131_072)), checkpoint_segments=source.choice((1, 2, 6)),
+    sizes = Sizes(segment_bytes=source.choice((16_384, 32_768, 131_072)), checkpoint_segments=source.choice((1, 1, 2, 6)),
                   slice_records=source.choice((2, 10, 200)), pass_documents=source.choice((2, 10, 400)),
                   busy_tick_s=source.choice((0.02, 0.25, 0.25, 0.25)), evict_after_s=source.choice((2.0, 10.0, 60.0)),
                   evict_kept=source.choice((5, 20_000)),
@@ -76,5 +76,5 @@ def draw(source: random.Random) -> Weather:
         long_delay_s=source.choice((1.0, 20.0, 90.0)), partition_s=some(source.uniform(30, 200), 0.5), clock_s=some(source.uniform(30, 200), 0.5),
         clock_jump_s=source.choice((2.0, 600.0, 7_200.0, 90_000.0)), worker_crash_s=some(source.uniform(20, 150)),
         worker_hang_s=some(source.uniform(30, 200), 0.5), rogues=source.choice((0, 0, 1)), failing=share(0.4), slow=share(0.2),
-        submit_s=source.uniform(2.0, 8.0), operator_s=some(source.uniform(4, 30), 0.8), workers=source.randrange(1, 4),
+        submit_s=source.uniform(2.0, 8.0), operator_s=some(source.uniform(3, 20), 0.8), workers=source.randrange(1, 4),
         curls=source.choice((0, 0, 1)))

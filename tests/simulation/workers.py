@@ -86,10 +86,12 @@ class Node:
         """What an attempt says in the end."""
         source = self.random
         if took_s >= timeout_s:
+            self.world.meet("step ran over its time")
             return {"status": "failed", "error": {"code": "timeout", "message": f"over {timeout_s} s", "retryable": True}}
         if self.scene.calm or source.random() >= self.weather.failing:
             return {"status": "done", "output": {"n": source.randrange(100), "by": self.name}}
         kind = source.randrange(5)
+        self.world.meet(("step gave a strange output", "step died", "step interrupted", "step failed", "step failed")[kind])
         if kind == 0:
             return {"status": "done", "output": {"strange": source.randrange(100)}}
         if kind == 1:
@@ -138,10 +140,9 @@ class Agent(Node):
         if status == 200:
             confirmed = self.book.adopt(said, seen)
             self.book.obey(said)
-            self.book.heard_at = max(self.book.heard_at, sent_at)
             for lease in said["cancel"]:
                 self._cancel(lease)
-            self.book.confirm(confirmed)
+            self.book.confirm(confirmed, sent_at)
             self._fill()
             self._poll()
         elif status == 409 and said["code"] == "worker_superseded":
@@ -197,7 +198,7 @@ class Agent(Node):
 
     def _lease_is_fresh(self, attempt: Attempt) -> bool:
         """As `fleet.agent` asks before a step that must not run twice: the server knows that it has arrived, and was reached lately."""
-        return attempt.n <= self.book.known and self.world.now - self.book.heard_at < self.book.lease_s
+        return self.book.is_fresh(attempt, self.world.now)
 
     def _say(self, attempt: Attempt) -> None:
         """Progress on the way."""
@@ -265,7 +266,9 @@ class Agent(Node):
 
     def _again(self, message: dict[str, Any]) -> None:
         """Answer twice: the same bytes, or others."""
-        other = {**message, "output": {"n": -1}} if self.random.random() < 0.5 else message
+        another = self.random.random() < 0.5
+        self.world.meet("another result for the same lease" if another else "result sent twice")
+        other = {**message, "output": {"n": -1}} if another else message
         self._send([other], lambda status, said: None)
 
 
@@ -306,6 +309,7 @@ class Curl(Node):
             self.later(2.0, self._poll)
             return
         command = runs[0]
+        self.world.meet("curl worker began")
         self.ledger.started(self.name, command["lease"], command["job"], command["step"], command["effects"] == "once")
         took_s = self.seconds_of_work(command["timeout_s"])
         self.later(took_s, lambda: self._over(command, took_s))
@@ -339,5 +343,6 @@ class Rogue(Curl):
             return
         name, attempt = lease
         attempt += self.random.choice((0, 0, 1, -1))
+        self.world.meet("rogue lied")
         body = {"worker": self.name, "lease": name, "attempt": max(1, attempt), "status": "done", "output": {"n": 666}}
         self.network.ask(self.name, "POST", "/result", lambda status, said: None, body, about=[body])

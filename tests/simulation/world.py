@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable
 
 from state.clock import Clock
+from tests.simulation.coverage import KINDS
 
 GENESIS = 1_767_225_600.0              # 2026-01-01, the wall time at which every run begins
 MONOTONIC_FIRST_S = 1_000.0
@@ -46,6 +47,11 @@ class World:
         self.lines: list[str] = []
         self._keep_trace = keep_trace
         self.events = 0
+        self.met = dict.fromkeys(KINDS, 0)
+
+    def meet(self, kind: str) -> None:
+        """A fault, or an act that must not be missing, has happened."""
+        self.met[kind] += 1
 
     def stream(self, name: str) -> random.Random:
         """A source of chance that belongs to `name`."""

@@ -1,5 +1,6 @@
 """Backups: what was committed before one began is in it, whatever the writer does meanwhile; a restore takes nothing that no backup would hold."""
 
+import hashlib
 import io
 import json
 import tarfile
@@ -244,6 +245,46 @@ def test_a_restore_takes_an_empty_folder_only_and_half_of_one_is_never_served() 
     half = a_folder()
     (half / "VERSION").write_bytes(b"restoring\n")
     refuses(Locked, lambda: DataLock(half), "restoring")
+
+
+def forged(archive: Path, wanted: str, damage: Callable[[bytes], bytes]) -> Path:
+    """The same backup, in which the first member of that folder is damaged and the manifest vouches for the damage."""
+    sums: dict[bytes, bytes] = {}
+
+    def change(name: str, data: bytes) -> list[tuple[str, bytes]]:
+        new = data
+        if name.startswith(wanted) and not sums:
+            new = damage(data)
+            same(len(new), len(data))
+            sums[hashlib.sha256(data).hexdigest().encode()] = hashlib.sha256(new).hexdigest().encode()
+        elif name == MANIFEST:
+            for old, forged in sums.items():
+                new = new.replace(old, forged)
+        return [(name, new)]
+    return changed(archive, change)
+
+
+def one_bit_less(data: bytes) -> bytes:
+    """A wrong bit in the middle of what is not zeros."""
+    at = len(data.rstrip(b"\0")) // 2
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+
+
+def test_a_backup_on_which_no_server_would_start_is_refused_though_every_checksum_in_it_fits_and_the_folder_is_refused_ever_after() -> None:
+    place = a_busy_place()
+    killed, stopped = a_target(), a_target()
+    back_up(Disk(), place.folder, killed)                                   # its journal has units that nothing else has
+    place.engine.close()
+    back_up(Disk(), place.folder, stopped)
+    for archive, wanted in ((killed, "journal/"), (stopped, "journal/"), (stopped, "checkpoint.json")):
+        restored(forged(archive, wanted, lambda data: data))                # without the damage it is taken
+        folder = a_quick_folder()
+        bad = forged(archive, wanted, one_bit_less)
+        refuses(RestoreError, lambda bad=bad, folder=folder: restored(bad, folder), "a server would not start on it", wanted)
+        same((folder / "VERSION").read_bytes(), b"restoring\n")
+        for _ in range(2):
+            refuses(Locked, lambda folder=folder: DataLock(folder), "restoring")
+        refuses(RestoreError, lambda archive=archive, folder=folder: restored(archive, folder), "not an empty folder")
 
 
 def test_a_finished_job_that_retention_takes_while_it_is_copied_leaves_no_row_without_a_document() -> None:

@@ -3,6 +3,7 @@
 import random
 import shutil
 from collections.abc import Callable
+from itertools import pairwise
 
 from state import checkpoints
 from state.writer import InlineWriter
@@ -13,6 +14,7 @@ from tests.state.builders import (
     ThreadPlace,
     a_busy_place,
     a_quick_folder,
+    add_worker,
     all_rows,
     checkpoint_file,
     commit,
@@ -169,6 +171,73 @@ def test_a_checkpoint_ends_under_load_that_never_pauses():
     place._writer = InlineWriter
     before = everything(store)
     same(everything(reopened(place)), before)
+
+
+def test_no_slice_of_a_checkpoint_frames_more_than_its_share_however_many_keys_and_workers_there_are():
+    place = a_busy_place()
+    store = place.store
+    for i in range(10):
+        add_worker(store, f"more{i}")
+        create(store, keys=tuple(("POST /tasks", f"more{i}-{k}", "s" * 64, place.clock.wall(), 202) for k in range(10)))
+    commit(store)
+    writer = LateWriter()
+    place._writer = lambda: writer
+    store = place.open()
+    back = small_slices(5)
+    try:
+        place.engine.checkpoint()
+        file, counts = place.engine._checkpoints._file, [0]
+        while place.engine._checkpoints.under_way():
+            place.clock.go(1.0)
+            place.engine.tick(place.clock.monotonic())
+            writer.report()
+            counts.append(file.count)
+    finally:
+        back()
+    assert max(now - before for before, now in pairwise(counts)) <= 5 and counts[-1] > 120, counts
+    place._writer = InlineWriter
+    before = everything(store)
+    same(everything(reopened(place)), before)
+
+
+def test_keys_and_workers_that_appear_change_and_go_while_a_checkpoint_is_written_are_as_they_were():
+    back = small_slices(1)
+    try:
+        for seed in range(6):
+            place = a_busy_place()
+            store, rnd = place.store, random.Random(seed)
+            for i in range(5):
+                add_worker(store, f"more{i}")
+            commit(store)
+            place.engine.checkpoint()
+            for number in range(200):
+                if not place.engine._checkpoints.under_way():
+                    break
+                kind, job_id = rnd.randrange(5), create(store)
+                if kind == 0:
+                    with store:
+                        store.use_key(job_id, "POST /tasks", f"new{number}", "s" * 64, 200)
+                elif kind == 1:                                            # as the oldest go when they are too many
+                    for key in list(store.keys)[:rnd.randrange(3)]:
+                        del store.keys[key]
+                elif kind == 2:                                            # once more, as after it had run out
+                    with store:
+                        store.use_key(job_id, *rnd.choice([*store.keys, ("POST /tasks", "k0")]), "t" * 64, 202)
+                elif kind == 3 and store.workers:
+                    with store:
+                        store.forget_worker(rnd.choice(list(store.workers)))
+                else:
+                    add_worker(store, f"new{number}")
+                commit(store)
+                place.clock.go(rnd.choice([0.02, 0.7]))
+                place.engine.tick(place.clock.monotonic())
+            assert 0 < place.engine._checkpoints.mark < store.seq
+            live, workers, keys, seq = everything(store)
+            again = everything(reopened(place))
+            same((again[0], again[1], again[3]), (live, workers, seq))
+            assert keys.items() <= again[2].items(), "a key is lost"
+    finally:
+        back()
 
 
 def test_a_slow_disk_bounds_what_a_checkpoint_hands_to_the_writer():

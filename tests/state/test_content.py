@@ -9,6 +9,7 @@ from state.content import READ_BYTES, YOUNG_S, Content, sweep
 from state.disk import Disk
 from state.errors import BodyTooLarge, DigestMismatch, DiskLow, StorageUnavailable, UnknownArtifact
 from tests.kit import Skip, a_folder, refuses, same
+from tests.state.faulty import FaultyDisk, broken
 
 
 def sha256(data: bytes) -> str:
@@ -118,6 +119,68 @@ def test_what_became_young_while_a_sweep_looked_elsewhere_stays():
             super().remove(path)
     same(sweep(Slow(), content.folder, set(), 10), 1)
     same(len(names(content.folder)), 2)
+
+
+def test_a_name_whose_sync_failed_is_synced_before_it_counts_as_stored_once_more():
+    name = sha256(b"hello")
+    for again in ("put", "touch", "upload"):
+        disk = FaultyDisk()
+        content = Content(a_folder() / "artifacts", disk)
+
+        def store(content: Content = content, again: str = again) -> object:
+            if again == "put":
+                return content.put(b"hello")
+            if again == "touch":
+                return content.touch(name)
+            upload = content.upload(name, 5)
+            upload.write(b"hello")
+            return upload.finish()
+        disk.refuse(1, "sync", error=broken)
+        refuses(StorageUnavailable, lambda content=content: content.put(b"hello"))
+        same(names(content.folder), {name})
+        disk.refuse(1, "sync", error=broken)
+        refuses(StorageUnavailable, store)
+        before = disk.calls.count(("sync", "artifacts")) + disk.calls.count(("sync", name))
+        for more in (1, 1 + (again == "upload")):                          # once it is known, only what is written anew needs a sync
+            store()
+            same(disk.calls.count(("sync", "artifacts")) + disk.calls.count(("sync", name)) - before, more)
+
+
+def test_who_stores_the_same_bytes_while_their_name_is_synced_does_not_trust_it_either():
+    class Between(FaultyDisk):
+        """Somebody puts the same bytes after the rename and before its sync."""
+
+        def rename(self, old: Path | str, new: Path | str) -> None:
+            os.rename(old, new)
+            content.put(b"hello")
+            self.sync_folder(Path(new).parent)
+    disk = Between()
+    content = Content(a_folder() / "artifacts", disk)
+    content.put(b"hello")
+    same(disk.calls.count(("sync", "artifacts")), 3)                       # of the start, of the one who came between, and its own
+
+
+def test_names_of_an_earlier_process_are_synced_at_a_start():
+    disk = FaultyDisk()
+    folder = a_folder() / "artifacts"
+    Content(folder, disk)
+    same(disk.calls, [("sync", "artifacts")])
+
+
+def test_content_that_goes_before_it_is_made_young_is_stored_again_or_unknown():
+    content = Content(a_folder() / "artifacts")
+    name = content.put(b"hello")
+    (content.folder / name).unlink()
+    refuses(UnknownArtifact, lambda: content.touch(name), name)
+    same((content.put(b"hello"), names(content.folder)), (name, {name}))
+
+
+def test_a_disk_that_refuses_to_make_content_young_is_said_so():
+    content = Content(a_folder() / "artifacts")
+    name = content.put(b"hello")
+    content.folder = content.folder / name                                 # below a file there is no name, and nothing can be made
+    refuses(StorageUnavailable, lambda: content.put(b"hello"))
+    refuses(StorageUnavailable, lambda: content.touch(name))
 
 
 def test_a_disk_that_is_full_is_said_so_whenever_it_shows_and_nothing_is_left():

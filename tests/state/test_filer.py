@@ -2,16 +2,18 @@
 
 import fcntl
 import os
+import resource
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from state.disk import Disk
-from state.filer import CHILD_FILES_MIN, Filer, Files, Kept, ProcessFiler
+from state.filer import CHILD_FILES_MIN, DEATHS_MAX, Filer, Files, Kept, ProcessFiler
 from state.finished import row_at
 from state.lock import DataLock
 from state.records import Job, raw_job
+from state.streams import events_in
 from tests.kit import ROOT, a_folder, refuses, same
 from tests.state.builders import a_job
 
@@ -25,7 +27,8 @@ def a_batch(folder: Path, count: int) -> Files:
     """`count` done files and a live one, a worker's file, events, and something to remove."""
     done = [(f"{folder}/done/{i}.json", f"{folder}/done/index.jsonl", 1767225600500, raw_job(job_number(i))) for i in range(count)]
     live = (f"{folder}/live/x.json", "", 0, raw_job(job_number(count, "queued")))
-    return Files([*done, live], [(f"{folder}/live/w1.json", b"worker\n")], [(f"{folder}/events/x.jsonl", b"\nevent\n")],
+    event = (7, "progress", "go", {"percent": 50}, 1767225600.5)
+    return Files([*done, live], [(f"{folder}/events/x.jsonl", [event])], [(f"{folder}/live/w1.json", b"worker\n")],
                  [(f"{folder}/live/gone.json", "")])
 
 
@@ -68,6 +71,7 @@ def test_a_batch_that_the_child_does_leaves_the_very_files_of_one_done_here():
     rows = [row for line in contents(there)["done/index.jsonl"].split(b"\n") if line and (row := row_at(line))]
     same([row.id for row in rows], [job_number(i).id for i in range(CHILD_FILES_MIN)])
     same([kept[:2] for kept in kept_there], [(row.id, 1) for row in rows])
+    same([event[:4] for event in events_in(contents(there)["events/x.jsonl"])], [(7, "progress", "go", {"percent": 50})])
     assert "live/gone.json" not in contents(there)
 
 
@@ -107,6 +111,37 @@ def test_a_child_that_dies_fails_its_batch_and_the_next_batch_has_another():
     filer.write(a_batch(folder, CHILD_FILES_MIN), [])
     assert child_of(filer).pid != first.pid
     filer.close()
+
+
+def test_where_no_child_can_be_started_batches_are_done_here_and_a_child_is_tried_again_later():
+    folder = a_place()
+    filer = a_filer(folder)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1 if Path("/proc/self/fd").exists() else 3, most[1]))
+    try:
+        for _ in range(DEATHS_MAX):
+            refuses(OSError, lambda: filer.write(a_batch(folder, CHILD_FILES_MIN), []), "cannot be started")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, most)
+    kept: list[Kept] = []
+    filer.write(a_batch(folder, CHILD_FILES_MIN), kept)
+    same((len(kept), filer._child), (CHILD_FILES_MIN, None))
+    filer.write(a_batch(folder, CHILD_FILES_MIN), [])
+    same(child_of(filer).poll(), None)
+    filer.close()
+
+
+def test_a_child_that_is_told_to_leave_stays_for_what_the_server_still_has():
+    folder = a_place()
+    filer = a_filer(folder)
+    filer.write(a_batch(folder, CHILD_FILES_MIN), [])
+    first = child_of(filer)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        first.send_signal(number)
+    filer.write(a_batch(folder, CHILD_FILES_MIN), [])
+    same((child_of(filer).pid, first.poll()), (first.pid, None))
+    filer.close()
+    same(first.returncode, 0)
 
 
 def test_the_folder_of_a_server_that_was_killed_is_taken_when_its_filer_has_ended_and_not_before():

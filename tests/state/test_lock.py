@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from state.lock import DATA_VERSION, DataLock, Locked, in_place
@@ -29,9 +30,19 @@ def test_a_second_process_is_refused_and_told_the_pid_of_the_first():
         other.communicate()
     lock = DataLock(folder)
     same((folder / "LOCK").read_text(), f"{os.getpid()}\n")
-    refuses(Locked, lambda: DataLock(folder), f"in use by process {os.getpid()}")
     lock.release()
     DataLock(folder).release()
+
+
+def test_a_folder_whose_last_holder_had_our_number_is_taken_when_its_filer_lets_go():
+    folder = a_folder() / "data"
+    other = locked_elsewhere(folder)                           # as the filer of a server that was killed: it holds the lock, and is not named
+    assert other.stdout is not None
+    same(other.stdout.readline(), "held\n")
+    (folder / "LOCK").write_text(f"{os.getpid()}\n")
+    threading.Timer(0.1, other.communicate).start()
+    DataLock(folder).release()
+    other.wait()
 
 
 def test_the_folder_says_its_version_and_a_newer_one_is_refused():

@@ -1,13 +1,15 @@
 """The law: the tables are what DESIGN section 4 says, and nothing goes round them."""
 
+import json
 from itertools import product
 
-from state import machine
+from state import files, machine
+from state.clock import iso
 from state.errors import IllegalMove
 from state.records import Worker
 from state.store import Move
 from tests.kit import refuses, same
-from tests.state.builders import MemoryPlace, a_job, add_worker, commit, create, everything, lease
+from tests.state.builders import WALL, FilePlace, MemoryPlace, a_job, add_worker, commit, create, everything, lease
 
 # The lines of DESIGN section 4, word for word but for their remarks; "the state it was paused from" is queued, processing or waiting.
 LINES = {
@@ -118,6 +120,29 @@ def test_an_illegal_move_raises_changes_nothing_and_leaves_one_line_that_names_t
         line = place.engine.audited[-1]
         assert state is None or line["entity"] == entity, line
         same({k: line[k] for k in ("kind", "state", "from", "to", "by")}, {"kind": kind, "state": state, "from": from_state, "to": to, "by": "me"})
+        assert line["place"].startswith("test_machine.py:") and "lambda" in line["place"], line
+
+
+def test_the_audit_file_says_of_each_illegal_move_when_and_from_which_place_it_was_attempted_over_restarts_and_up_to_a_bound():
+    place = FilePlace()
+    store = place.open()
+    job_id = create(store)
+    commit(store)
+    most, files.AUDIT_LINES_MAX = files.AUDIT_LINES_MAX, 3
+    try:
+        for _ in range(2):
+            for _ in range(2):
+                place.clock.go(1.5)
+                with store:
+                    refuses(IllegalMove, lambda store=store: store.move_job(job_id, [Move("job", "queued", "done", "x")], "me"))
+            store = place.open()
+    finally:
+        files.AUDIT_LINES_MAX = most
+    lines = [json.loads(line) for line in place.file("audit.jsonl").read_text().splitlines()]
+    same([(line["n"], line["at"]) for line in lines], [(n, iso(WALL + 1.5 * n)) for n in (1, 2, 3)])
+    for line in lines:
+        same({k: line[k] for k in ("kind", "entity", "state", "from", "to", "by")},
+             {"kind": "job", "entity": job_id, "state": "queued", "from": "queued", "to": "done", "by": "me"})
         assert line["place"].startswith("test_machine.py:") and "lambda" in line["place"], line
 
 

@@ -1,9 +1,10 @@
 """The files that follow the journal: never ahead of it, all of them in the end, whatever the disk refused."""
 
+from pathlib import Path
 from typing import Any
 
 from state.errors import StorageUnavailable
-from state.files import Fatal
+from state.files import EVICT_AFTER_S, EVICT_AT_ONCE_MAX, Fatal
 from tests.kit import same
 from tests.state.builders import (
     FilePlace,
@@ -22,7 +23,7 @@ from tests.state.builders import (
     reopened,
     retry,
 )
-from tests.state.faulty import broken
+from tests.state.faulty import FaultyDisk, broken, full
 
 
 def all_files(place: FilePlace) -> dict[str, bytes]:
@@ -182,3 +183,96 @@ def test_a_batch_in_flight_is_as_old_as_the_oldest_change_in_it_and_no_checkpoin
     assert projection.reached(first - 1) and not projection.reached(first)
     writer.report()
     assert projection.reached(store.seq)
+
+
+class NoJobFiles(FaultyDisk):
+    """Refuses job files while `closed`; everything else goes on, as on a full disk whose journal segment has its room already."""
+
+    closed = False
+    tries = 0
+
+    def replace(self, path: Path | str, data: bytes, durable: bool = False) -> None:
+        """As the base class, unless it is a job file."""
+        if self.closed and "/jobs/" in str(path):
+            self.tries += 1
+            raise full()
+        super().replace(path, data, durable)
+
+
+def a_place_without_job_files() -> tuple[FilePlace, NoJobFiles]:
+    """A place with such a disk, open so far."""
+    disk = NoJobFiles()
+    place = FilePlace(disk)
+    place.open()
+    return place, disk
+
+
+def test_files_that_the_disk_refuses_are_tried_once_a_second_and_told_once_also_while_a_checkpoint_waits_for_them():
+    place, disk = a_place_without_job_files()
+    create(place.store)
+    commit(place.store)
+    disk.closed = True
+    place.engine.checkpoint()
+    place.settle(10.0)
+    assert 8 <= disk.tries <= 12, disk.tries
+    same(sum("files_refused" in line for line in place.lines), 1)
+    disk.closed = False
+    place.settle(3.0)
+    same((place.engine._checkpoints.under_way(), place.engine._projection.idle()), (False, True))
+
+
+def test_the_file_of_a_job_is_never_gone_from_the_live_folder_before_it_is_in_the_done_folder():
+    place, disk = a_place_without_job_files()
+    store = place.store
+    job = create(store)
+    lease(store, job)
+    commit(store)
+    place.settle(2.0)
+    for _ in range(450):
+        create(store)
+    commit(store)
+    place.clock.go(0.1)
+    finish(store, job)
+    commit(store)
+    place.clock.go(0.1)
+    disk.closed = True
+    place.engine.tick(place.clock.monotonic())                 # a batch with the ended job fails
+    disk.closed = False
+    for _ in range(3):                                         # now 450 others are longer behind than it
+        place.clock.go(1.1)
+        place.engine.tick(place.clock.monotonic())
+        assert place.file("jobs", "live", f"{job}.json").exists() or list(place.file("jobs", "done").rglob(f"{job}.json"))
+    same((place.file("jobs", "live", f"{job}.json").exists(), len(list(place.file("jobs", "done").rglob(f"{job}.json")))), (False, 1))
+
+
+def test_files_that_a_start_cannot_vouch_for_slow_no_submission_down_and_are_all_written():
+    place = FilePlace()
+    store = place.open()
+    ids = [create(store) for _ in range(1_000)]
+    for at in range(0, 1_000, 50):
+        lease(store, ids[at])
+        finish(store, ids[at])
+    commit(store)
+    again = reopened(place)
+    same(place.engine._projection.idle(), False)
+    place.clock.go(30.0)
+    same(place.engine.refusal(), None)
+    same(place.engine._projection.reached(again.seq), False)
+    job = create(again)
+    lease(again, job)
+    commit(again)
+    place.settle(3.0)
+    same(place.engine._projection.idle(), True)
+    same(sorted(path.stem for path in place.file("jobs", "live").iterdir()), sorted({*ids, job} - {ids[at] for at in range(0, 1_000, 50)}))
+    same(sorted(path.stem for path in place.file("jobs", "done").rglob("j_*.json")), sorted(ids[at] for at in range(0, 1_000, 50)))
+
+
+def test_what_has_ended_leaves_memory_at_the_full_rate_call_after_call():
+    place = FilePlace()
+    store = place.open()
+    for _ in range(3 * EVICT_AT_ONCE_MAX):
+        ended(store)
+    commit(store)
+    place.settle(3.0)
+    place.clock.go(EVICT_AFTER_S)
+    same([store.evict(lambda job_id: False) for _ in range(4)], [EVICT_AT_ONCE_MAX] * 3 + [0])

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from state import checkpoints, journal
+from state.checkpoints import read_mark
 from state.journal import Damage, Journal
 from state.records import job_document, sealed
 from tests.kit import refuses, same
@@ -82,6 +83,21 @@ def test_a_clean_stop_leaves_nothing_to_read_again():
     same(everything(store), before)
     assert place.engine._projection.idle(), "a file was to be written again"
     same((place.engine._checkpoints.mark, segments <= 2), (store.seq, True))
+
+
+def test_a_clean_stop_leaves_a_complete_checkpoint_also_of_what_was_committed_a_moment_before_it():
+    place = a_busy_place()
+    place.checkpoint()
+    lease(place.store, create(place.store))
+    add_worker(place.store, "w2")
+    commit(place.store)
+    before, seq = everything(place.store), place.store.seq
+    place.engine.close()
+    mark = read_mark(place.disk, place.folder)
+    same((mark, list(Journal(place.disk, place.file("journal")).recover(mark))), (seq, []))
+    for path in (*place.folder.glob("jobs/live/*"), *place.folder.glob("workers/*")):
+        path.unlink()                                          # the checkpoint alone
+    same(everything(reopened(place)), before)
 
 
 def test_a_clean_stop_lets_go_of_the_segment_it_wrote_too():

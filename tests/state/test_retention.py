@@ -1,13 +1,17 @@
 """Retention: what is over a limit goes, oldest first, in slices; nothing else does, and the figures stay true while jobs end."""
 
+from contextlib import suppress
+
 from state import retention as module
 from state.disk import Disk
+from state.doctor import examine
+from state.findings import ERROR
 from state.ids import day_of
 from state.retention import Keep
 from state.store import Store
 from tests.kit import same
-from tests.state.builders import FilePlace, ThreadPlace, commit, create, ended, finish, lease, retry
-from tests.state.faulty import FaultyDisk, broken
+from tests.state.builders import FilePlace, ThreadPlace, commit, create, disk_of, ended, finish, lease, retry
+from tests.state.faulty import Died, FaultyDisk, broken
 
 DAY_S = 86_400.0
 
@@ -232,3 +236,30 @@ def test_an_index_whose_last_row_is_torn_does_not_keep_its_day_for_ever():
     place.open()
     place.settle(20.0)
     same(list(place.file("jobs", "done").iterdir()), [])
+
+
+def test_a_power_cut_at_any_moment_of_a_slice_leaves_no_job_that_looks_lost():
+    for newest in (True, False):                               # of what was not synced all is kept, or nothing
+        at = 1
+        while not cut_at(at, newest):
+            at += 1
+        assert at > 7, at
+
+
+def cut_at(at, newest):
+    """Cut the power at a call to the disk while retention removes seven jobs; True if it had ended before."""
+    place = FilePlace(keep=Keep(jobs=1_000))
+    finished(place.open(), 12)
+    place.settle(3.0)
+    place.checkpoint()
+    place.engine.retention.keep = Keep(jobs=5)
+    disk = disk_of(place)
+    disk.refuse(at, error=Died)
+    over = False
+    with suppress(Died):
+        place.settle(10.0)
+        over = True
+    disk.heal()
+    disk.lose_power(lambda path, states: states[-1 if newest or path.suffix == ".json" else 0])
+    same((at, newest, [f.text() for f in examine(Disk(), place.folder, None).findings if f.severity == ERROR]), (at, newest, []))
+    return over
