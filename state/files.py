@@ -313,7 +313,7 @@ class FileEngine:
             "engine": "files", "seq": self._journal.seq,
             "checkpoint_seq": self._checkpoints.mark, "checkpoints_stopped": self._checkpoints.stopped or None,
             "journal_bytes_since_checkpoint": self._journal.bytes_since(self._checkpoints.mark),
-            "projection_lag_s": round(self._projection.lag_s(now), 3), "projection_failures": self._projection.failures,
+            "projection_lag_s": round(self._projection.lag_s(now, restored=True), 3), "projection_failures": self._projection.failures,
             "free_bytes": None if self._room is None else self._room[0], "refused": self._refused, "illegal_moves": self._audited,
         }
 

@@ -119,9 +119,10 @@ class Projection:
         flight = self._flight.events if self._flight is not None else {}
         return [event for events in (self._older_events, self._written_events, flight, self._events) for event in events.get(job_id, ())]
 
-    def lag_s(self, now: float) -> float:
-        """Age of the oldest change since the start that is not in a file."""
-        return max((now - since.at for since in self._oldest()), default=0.0)
+    def lag_s(self, now: float, restored: bool = False) -> float:
+        """Age of the oldest change since the start that is not in a file; or, counted from the start, of one that was `restored`."""
+        waiting = [*self._oldest(), next(iter(self._restored.values()))] if restored and self._restored else self._oldest()
+        return max((now - since.at for since in waiting), default=0.0)
 
     def reached(self, seq: int) -> bool:
         """True if every change up to unit `seq` is in the files."""
