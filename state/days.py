@@ -32,6 +32,8 @@ class Listed(NamedTuple):
     line: int
     newest_ms: int
     crc: int               # of the line
+    bytes: int             # of the file that it is about
+    first: int             # offset of the job's first row that is about as large a file: there retention takes it
 
 
 def look_at_done(exam: Examination, belongings: Belongings) -> None:
@@ -60,7 +62,7 @@ def _look_at_day(exam: Examination, belongings: Belongings, day: str) -> None:
             exam.unknown(file)
     belongings.forget_keys(newest - 2 * IDEMPOTENCY_S)
     for job_id, row in listed.items():
-        if row.offset >= going and not _elsewhere(exam, job_id):
+        if row.first >= going and not _elsewhere(exam, job_id):
             exam.say("done_missing", f"{place}/index.jsonl", f"job {job_id} has this row, no document, and is not live: it is lost", line=row.line,
                      offset=row.offset, repair="takes the row away", mend=_rewrite(exam, day), name=f"{day} index")
 
@@ -96,7 +98,9 @@ def _index(exam: Examination, day: str) -> dict[str, Listed]:
                 exam.say("row_order", file, f"the row of job {row.id} says that no job before it has an id of after {row.newest_ms} ms, and one has",
                          line=number, offset=offset, repair=REWRITES, mend=_rewrite(exam, day), name=f"{day} index")
             newest_ms = max(newest_ms, row.newest_ms, ended_ms)
-            listed[row.id] = Listed(offset, number, row.newest_ms, crc32(line))
+            before = listed.get(row.id)
+            first = before.first if before is not None and before.bytes == row.bytes else offset
+            listed[row.id] = Listed(offset, number, row.newest_ms, crc32(line), row.bytes, first)
         elif line:
             exam.say("row_torn", file, "this line is not a whole row", line=number, offset=offset)
     return listed
@@ -113,8 +117,7 @@ def _trimmed(exam: Examination, day: str) -> tuple[int, int]:
         return 0, 0
     trimmed, going = trimmed_in(data)
     if going > exam.disk.size(exam.finished.index(day)):
-        exam.say("trimmed_beyond", file, f"it says {going} bytes, the index has {exam.disk.size(exam.finished.index(day))}", line=1,
-                 repair="keeps it aside", mend=lambda m: m.keep(file))
+        exam.say("trimmed_beyond", file, f"it says {going} bytes, the index has {exam.disk.size(exam.finished.index(day))}", line=1)
         return 0, 0
     return trimmed, going
 

@@ -40,7 +40,7 @@ CODES: dict[str, tuple[str, str]] = {
     "row_differs": (WARNING, "an index row says something else than its job's document"),
     "row_torn": (NOTE, "a line of an index is not a whole row; readers pass over it"),
     "row_order": (WARNING, "a row's newest moment is before that of a row above it, so a list may end early"),
-    "trimmed_beyond": (ERROR, "`trimmed` says more of the index than there is: retention would remove the whole day"),
+    "trimmed_beyond": (NOTE, "`trimmed` says more of the index than a power cut has left; a start lets retention begin at the first row again"),
     "trim_leftover": (NOTE, "retention has passed over the rows of these documents; they go with their day"),
     "events_missing": (WARNING, "numbers between a job's first and newest entry are in neither its history nor its events"),
     "events_torn": (NOTE, "a line of an event file is not a whole event; readers pass over it"),

@@ -124,8 +124,12 @@ class Finished:
     # -- rows -------------------------------------------------------------------------------------------------------------------------
 
     def adopt(self) -> None:
-        """At the start, before the first `row`: learn how far the indexes have come."""
+        """At the start, before the first `row`: learn how far the indexes have come. Where a power cut took rows of which `trimmed` speaks, retention
+        begins at the first row again: what is written there next is about other jobs."""
         for day in self.days():
+            trimmed = self._folder / day / "trimmed"
+            if self._disk.exists(trimmed) and trimmed_in(self._disk.read(trimmed))[1] > self._disk.size(self.index(day)):
+                self._disk.replace(trimmed, stamped(b"0"), durable=True)
             last = next(self._rows_backwards(day, ""), None)
             self._newest_ms[day] = last.newest_ms if last is not None else 0
 

@@ -73,7 +73,7 @@ class Visits:
         """It is our damage; or retention has removed a job and a power cut brought a part of it back, which the doctor cannot tell from a loss."""
         if finding.code == "checkpoint_damaged":
             return finding.file in self._damaged
-        return finding.code in ("events_missing", "events_orphan") and any(
+        return finding.code in ("row_missing", "events_missing", "events_orphan") and any(
             job_id in finding.file or job_id in finding.what for job_id in self._checker.retained.gone)
 
     def lose_checkpoint(self) -> None:

@@ -167,7 +167,6 @@ DAMAGE: dict[str, Callable[[FilePlace], object]] = {
     "row_missing": lambda p: put(first(p, "jobs/done/*/index.jsonl"), b""),
     "row_differs": lambda p: an_index_row(p, lambda row: row.replace(b'"csv-profile"', b'"csv-other"')),
     "row_order": lambda p: an_index_row(p, lambda row: row.rpartition(b",")[0] + b",5]"),
-    "trimmed_beyond": lambda p: (first(p, "jobs/done/*/index.jsonl").parent / "trimmed").write_bytes(stamped(b"999999")),
     "events_orphan": lambda p: copied(p, "events/*.jsonl", f"events/{STRANGER}.jsonl"),
 }
 LOST = {"done_damaged", "done_missing", "done_misplaced"}       # a finished job whose one document is gone cannot be made again

@@ -7,10 +7,11 @@ from state.disk import Disk
 from state.doctor import examine
 from state.findings import ERROR
 from state.ids import day_of
+from state.records import stamped
 from state.retention import Keep
 from state.store import Store
 from tests.kit import same
-from tests.state.builders import FilePlace, ThreadPlace, commit, create, disk_of, ended, finish, lease, retry
+from tests.state.builders import FilePlace, ThreadPlace, commit, create, disk_of, ended, finish, lease, reopened, retry
 from tests.state.faulty import Died, FaultyDisk, broken
 
 DAY_S = 86_400.0
@@ -260,6 +261,35 @@ def cut_at(at, newest):
         place.settle(10.0)
         over = True
     disk.heal()
-    disk.lose_power(lambda path, states: states[-1 if newest or path.suffix == ".json" else 0])
+    disk.lose_power(lambda path, states: states[-1 if newest or path.name.startswith("j_") else 0])
     same((at, newest, [f.text() for f in examine(Disk(), place.folder, None).findings if f.severity == ERROR]), (at, newest, []))
     return over
+
+
+def test_a_job_whose_row_was_written_again_behind_others_does_not_look_lost_when_it_has_gone():
+    place = FilePlace(keep=Keep(jobs=1_000))
+    ids = finished(place.open(), 6)
+    place.settle(3.0)
+    finished(reopened(place), 6)                               # the start writes the first six again, after the others
+    place.settle(3.0)
+    place.checkpoint()
+    place.engine.retention.keep = Keep(jobs=9)
+    place.settle(10.0)
+    same((len(files(place)), set(ids[:3]) & files(place)), (9, set()))
+    same([f.text() for f in examine(Disk(), place.folder, None).findings if f.severity == ERROR], [])
+
+
+def test_where_a_power_cut_took_rows_that_retention_had_passed_a_start_lets_it_begin_anew_and_nothing_young_goes():
+    place = FilePlace(keep=Keep(jobs=1_000))
+    finished(place.open(), 3)
+    place.settle(3.0)
+    place.checkpoint()
+    trimmed = next(place.file("jobs", "done").iterdir()) / "trimmed"
+    trimmed.write_bytes(stamped(b"5000 9000"))
+    same([f.code for f in examine(Disk(), place.folder, None).findings], ["trimmed_beyond"])
+    more = finished(reopened(place), 60)
+    place.settle(5.0)
+    assert trimmed.parent.joinpath("index.jsonl").stat().st_size > 9_000
+    place.engine.retention.keep = Keep(jobs=50)
+    place.settle(20.0)
+    same(files(place), set(more[-50:]))
