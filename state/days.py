@@ -116,9 +116,10 @@ def _trimmed(exam: Examination, day: str) -> tuple[int, int]:
         exam.say("row_torn", file, f"{NOT_AS_WRITTEN}; retention begins at the first row again", line=1)
         return 0, 0
     trimmed, going = trimmed_in(data)
-    if going > exam.disk.size(exam.finished.index(day)):
-        exam.say("trimmed_beyond", file, f"it says {going} bytes, the index has {exam.disk.size(exam.finished.index(day))}", line=1)
-        return 0, 0
+    size = exam.disk.size(exam.finished.index(day))
+    if going > size:
+        exam.say("trimmed_beyond", file, f"it says {going} bytes, the index has {size}", line=1)
+        return 0, size
     return trimmed, going
 
 

@@ -127,9 +127,9 @@ class Finished:
         """At the start, before the first `row`: learn how far the indexes have come. Where a power cut took rows of which `trimmed` speaks, retention
         begins at the first row again: what is written there next is about other jobs."""
         for day in self.days():
-            trimmed = self._folder / day / "trimmed"
-            if self._disk.exists(trimmed) and trimmed_in(self._disk.read(trimmed))[1] > self._disk.size(self.index(day)):
-                self._disk.replace(trimmed, stamped(b"0"), durable=True)
+            trimmed, size = self._folder / day / "trimmed", self._disk.size(self.index(day))
+            if self._disk.exists(trimmed) and trimmed_in(self._disk.read(trimmed))[1] > size:
+                self._disk.replace(trimmed, stamped(b"0 %d" % size), durable=True)       # files of the rows that are left may be gone
             last = next(self._rows_backwards(day, ""), None)
             self._newest_ms[day] = last.newest_ms if last is not None else 0
 
