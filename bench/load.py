@@ -91,8 +91,10 @@ class Connection:
 
 
 def _content_length(data: bytes, head_end: int) -> int:
-    """The value of the one header that matters, as both servers write it."""
-    start = data.index(b"\r\nContent-Length: ", 0, head_end) + 18
+    """The value of the one header that matters, as most servers write it, or in small letters."""
+    start = data.find(b"\r\nContent-Length: ", 0, head_end) + 18
+    if start < 18:
+        start = data.index(b"\r\ncontent-length: ", 0, head_end) + 18
     return int(data[start:data.index(b"\r\n", start)])
 
 

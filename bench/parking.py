@@ -50,7 +50,7 @@ def parked(quick: bool) -> Iterator[Figure]:
 
 def measured(polls: int, wakes: int) -> Crowd:
     """Register so many workers, park a poll of each, wake some."""
-    _allow_descriptors(polls + DESCRIPTORS_RESERVED)
+    allow_descriptors(polls + DESCRIPTORS_RESERVED)
     with a_house() as house:
         house.warm()
         time.sleep(SETTLE_S)
@@ -69,7 +69,7 @@ def measured(polls: int, wakes: int) -> Crowd:
     return Crowd(idle, registered, full, times_s)
 
 
-def _allow_descriptors(wanted: int) -> None:
+def allow_descriptors(wanted: int) -> None:
     """Raise the soft limit of open files to `wanted` where the hard one lets us."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < wanted:

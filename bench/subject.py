@@ -216,6 +216,16 @@ def a_house(*arguments: str) -> Iterator[House]:
 
 
 @contextmanager
+def an_asgi_server(python: str, get_bytes: int) -> Iterator[Subject]:
+    """A running uvicorn with one worker that answers with so many bytes. RuntimeError if that Python has none."""
+    subject = Subject([python, str(BENCH / "peers" / "asgi.py"), str(get_bytes)], a_folder() / "server.log")
+    try:
+        yield subject
+    finally:
+        subject.stop(signal.SIGKILL)
+
+
+@contextmanager
 def a_stock_server(get_bytes: int, post_bytes: int) -> Iterator[Subject]:
     """A running stock server that answers with so many bytes."""
     subject = Subject([sys.executable, str(BENCH / "stock.py"), str(get_bytes), str(post_bytes)], a_folder() / "server.log")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from load import Result
 from report import Figure
-from subject import TASK, House, Subject, a_house, a_stock_server, encoded
+from subject import TASK, House, Subject, a_house, a_stock_server, an_asgi_server, encoded
 
 CONNECTIONS = (1, 32, 256)
 UVICORN_PER_S = 29_000       # uvicorn + Starlette with one worker at 32 connections; DESIGN section 9 wants more
@@ -47,9 +47,16 @@ HEALTH = Request(encoded("GET", "/health"), 200)
 POST = Request(encoded("POST", "/tasks", TASK), 202)
 
 
-def health(quick: bool) -> Iterator[Figure]:
-    """GET /health beside the stock server."""
+def health(quick: bool, python: str = "") -> Iterator[Figure]:
+    """GET /health beside the stock server, and beside uvicorn where a Python that has it is named."""
     effort = QUICK if quick else FULL
+    if python:
+        with a_house() as house, an_asgi_server(python, _sizes(house)[0]) as peer:
+            for connections in CONNECTIONS:
+                ours, theirs = _side_by_side(house, peer, HEALTH, connections, effort)
+                rates = [sum(s.load.per_s() for s in samples) / len(samples) for samples in (ours, theirs)]
+                yield Figure(f"GET /health, {_on(connections)}, times uvicorn", "", [rates[0] / rates[1]], 1.0,
+                             beside={"ours": rates[0], "uvicorn": rates[1]})
     with a_house() as house, a_stock_server(*_sizes(house)) as stock:
         for connections in CONNECTIONS:
             ours, theirs = _side_by_side(house, stock, HEALTH, connections, effort)

@@ -24,6 +24,7 @@ class Retained:
     def __init__(self, world: World, disk: SimDisk, keep: Keep, jobs: Mapping[str, Job], newest_wall: Callable[[], float]) -> None:
         self._world, self._disk, self._keep, self._jobs, self._newest_wall = world, disk, keep, jobs, newest_wall
         self.gone: dict[str, None] = {}
+        self.taken: dict[str, None] = {}               # the same, with those that were in memory still and were retried: their events are gone
         self._without_index: set[str] = set()          # days
         self._written: dict[str, float] = {}           # when the file of each job was
         self._retried: list[float] = []                # when files of earlier ends were removed
@@ -42,7 +43,7 @@ class Retained:
             self._without_index.add(day)
         elif job is not None and job.state in JOB_ENDED and (unsealed(self._disk.read(path)) or {}).get("seq") == job.seq:
             self._judge(day, job)
-            self.gone[job.id] = None
+            self.gone[job.id] = self.taken[job.id] = None
         elif job is not None:
             self._retried.append(self._world.now)
 

@@ -74,7 +74,7 @@ class Visits:
         if finding.code == "checkpoint_damaged":
             return finding.file in self._damaged
         return finding.code in ("row_missing", "events_missing", "events_orphan") and any(
-            job_id in finding.file or job_id in finding.what for job_id in self._checker.retained.gone)
+            job_id in finding.file or job_id in finding.what for job_id in self._checker.retained.taken)
 
     def lose_checkpoint(self) -> None:
         """In a share of the visits remove or damage the file of the checkpoint, which only makes a start slower."""
