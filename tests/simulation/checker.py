@@ -117,7 +117,9 @@ class Checker:
             self.live.pop(new.id, None)
         else:
             self.live[new.id] = None
-            self.retained.gone.pop(new.id, None)       # it was in memory still, and is retried
+            if new.id in self.retained.gone:           # it was in memory still, and is retried; its earlier events are gone
+                del self.retained.gone[new.id]
+                self.events.pop(new.id, None)
 
     def _follow_moves(self, old: Job | None, new: Job) -> None:
         """Every move is an edge, begins where the one before it ended, and leads to the states that the record has."""
