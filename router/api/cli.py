@@ -1,4 +1,4 @@
-"""The command line: serve, check, route, doctor (worker is another program). What is asked for, in `Options`; what needs no data, here."""
+"""The command line: serve, check, route, match, doctor (worker is another program). What is asked for, in `Options`; what needs no data, here."""
 
 from __future__ import annotations
 
@@ -31,7 +31,11 @@ EXAMPLES = """examples:
   python3 server.py doctor --data /var/lib/yardmaster       is the data folder of a stopped server whole? --repair mends it
   python3 server.py doctor --backup FILE.tar                a consistent copy, also of a running server; --restore FILE.tar --data NEW
   python3 server.py route "which columns have gaps?"        which skill a task would go to
+  python3 server.py match --skills CATALOGUE.jsonl          the same for many tasks, as JSON lines from stdin to stdout
 """
+
+
+COMMANDS = ("serve", "worker", "check", "route", "match", "doctor")
 
 
 class UsageError(Exception):
@@ -83,12 +87,13 @@ def parse(argv: list[str], root: Path) -> Options:
     """Options of a command line; UsageError where it makes no sense."""
     parser = _Parser(prog="server.py", description="Yardmaster: an agent router in one program.", epilog=EXAMPLES,
                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", nargs="?", default="serve", choices=("serve", "worker", "check", "route", "doctor"), help="serve unless given")
+    parser.add_argument("command", nargs="?", default="serve", choices=COMMANDS, help="serve unless given")
     parser.add_argument("text", nargs="?", default="", help="route: the task")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, default=7070, help="port to listen on, 0 for a free one (7070)")
     parser.add_argument("--data", type=Path, default=root / "data", help="data folder (data/ beside server.py)")
-    parser.add_argument("--skills", type=Path, default=root / "skills" / "library", help="skill library (skills/library)")
+    parser.add_argument("--skills", type=Path, default=root / "skills" / "library",
+                        help="skill library (skills/library); for match also a catalogue of JSON lines")
     parser.add_argument("--config", type=Path, default=root / "config", help="configuration folder (config/)")
     parser.add_argument("--secret-file", type=Path, help="file with the secret that every request must carry")
     parser.add_argument("--worker-secret-file", type=Path, help="file with a secret that opens the fleet and content routes only")
