@@ -71,6 +71,7 @@ class Dispatch:
         heapq.heapify(heads)
         commands: list[dict[str, Any]] = []
         looks = 0
+        refused = None
         while heads and len(commands) < most and looks < LOOKS_MAX:
             place, number, lane = heapq.heappop(heads)
             job = self._store.jobs[place[1]]
@@ -78,12 +79,16 @@ class Dispatch:
             if not decision.dispatch:
                 looks += 1
                 if decision.rule == "slot_free":
+                    refused = lane
                     break          # the oldest step needs a free slot: nothing younger is put before it
                 continue
             commands.append(self._lease(job, place, worker, live))
             facts = facts._replace(leases=facts.leases + 1, memory_held_mb=facts.memory_held_mb + lane.needs.memory_mb)
             if following := self._head(lane, facts):
                 heapq.heappush(heads, (following, number, lane))
+        if commands and self._parked:          # what was left over may be what this worker was woken for
+            for lane in (*(lane for _, _, lane in heads), *((refused,) if refused else ())):
+                self._lanes.ring(lane)
         return commands
 
     def _head(self, lane: Lane, facts: WorkerFacts) -> Place | None:

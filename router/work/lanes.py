@@ -86,6 +86,10 @@ class Lanes:
             if not lanes:
                 del self.by_target[lane.needs.target]
 
+    def ring(self, lane: Lane) -> None:
+        """Whoever was woken for it has taken something else: another may have a turn."""
+        self.rung[lane.needs] = lane
+
     def ring_skill(self, skill: str) -> None:
         """A running step of a skill has ended: lanes that wait for its concurrency limit may have a turn."""
         for lane in self._limited.get(skill, {}).values():

@@ -54,6 +54,20 @@ def test_a_poll_whose_worker_cannot_take_the_step_now_is_not_woken_in_place_of_o
     same(rooms.turn(), [])
 
 
+def test_a_step_whose_worker_took_another_one_instead_wakes_who_else_can_take_it():
+    rooms = a_fleet(("w1", {"slots": 2, "memory_mb": 1500}), ("w2", {"slots": 1, "memory_mb": 1500}), ("w3", {"slots": 1}))
+    rooms.job("one")
+    same(len(rooms.take("w1")), 1)
+    for name in ("w1", "w3", "w2"):
+        rooms.park(name, 9)
+    rooms.job("big")
+    rooms.job("one", priority=600)
+    same(rooms.turn(), ["w1", "w3"])                       # the first for the big step, the other one for the urgent one
+    same([c["skill"] for c in rooms.take("w1", 9)], ["one"])
+    same((rooms.take("w3"), rooms.park("w3").worker, rooms.turn()), ([], "w3", ["w2"]))
+    same([c["skill"] for c in rooms.take("w2", 9)], ["big"])
+
+
 def test_a_poll_that_asks_for_cancels_only_is_not_woken_for_work_but_is_for_a_cancel():
     rooms = a_fleet(("w1", {"slots": 2}), ("w2", {"slots": 1}))
     running = rooms.job("one")
