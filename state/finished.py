@@ -171,7 +171,7 @@ class Finished:
         """Rows with id < `before` (empty: all), last first. Retention may remove the day meanwhile."""
         path = self.index(day)
         end = self._disk.size(path)
-        start = self._trimmed(day)
+        start = self._trimmed(day)[0]
         rest = b""
         limit = b'["%s' % before.encode()
         while end > start:
@@ -217,7 +217,7 @@ class Finished:
         Rows that are appended meanwhile are counted too. A job that is live again (`skip`) has no file to count. Nor need others have one: retention
         may have removed it before a crash kept it from saying so in `trimmed`, and a power cut may have emptied it, until it is written again.
         """
-        at = self._trimmed(day)
+        at = self._trimmed(day)[0]
         sizes: dict[str, int] = {}
         total = 0
         rest = b""
@@ -233,12 +233,12 @@ class Finished:
                     total += size
             yield len(sizes), total
 
-    def _trimmed(self, day: str) -> int:
-        """Where retention goes on."""
+    def _trimmed(self, day: str) -> tuple[int, int]:
+        """Where retention goes on, and up to where it has been."""
         try:
-            return trimmed_in(self._disk.read(self._folder / day / "trimmed"))[0]
+            return trimmed_in(self._disk.read(self._folder / day / "trimmed"))
         except FileNotFoundError:
-            return 0
+            return 0, 0
 
     def trim(self, day: str, most: int, enough: float, ended_before: float, also: Callable[[str], Path], skip: Callable[[str], bool]) -> Trimmed:
         """Remove the oldest jobs of a day: up to `most`, until `enough` bytes are freed, that ended before a wall time; its folder when none is left.
@@ -246,7 +246,7 @@ class Finished:
         `also` gives the path of the job's events. A row that is not its job's last one takes nothing with it; a job that is live again is left alone.
         `trimmed` says durably what is to go before it goes: a row of which nothing is left must never look as if its file had been lost.
         """
-        start, end = self._trimmed(day), self._disk.size(self.index(day))
+        (start, gone_until), end = self._trimmed(day), self._disk.size(self.index(day))
         data = self._disk.read_at(self.index(day), start, TRIM_BYTES) if start < end else b""
         lines = data.split(b"\n")
         if start + len(data) < end and len(lines) > 1:
@@ -269,8 +269,8 @@ class Finished:
                 freed += row.bytes
             taken += len(line) + 1
         until = min(start + taken, end)
-        if taken:
-            data = stamped(b"%d %d" % (until if first is None else start + first, until))
+        if taken:                                      # a power cut may bring back a file of an earlier slice, and not the next one
+            data = stamped(b"%d %d" % (until if first is None else start + first, max(until, gone_until)))
             self._disk.replace(self._folder / day / "trimmed", data, durable=True)
         for job_id in gone:
             self._disk.remove(self._folder / day / f"{job_id}.json")

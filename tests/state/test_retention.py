@@ -293,3 +293,20 @@ def test_where_a_power_cut_took_rows_that_retention_had_passed_a_start_lets_it_b
     place.engine.retention.keep = Keep(jobs=50)
     place.settle(20.0)
     same(files(place), set(more[-50:]))
+
+
+def test_how_far_retention_has_been_is_not_forgotten_when_a_file_of_an_earlier_slice_comes_back():
+    place = FilePlace(keep=Keep(jobs=1_000))
+    ids = finished(place.open(), 8)
+    place.settle(3.0)
+    place.checkpoint()
+    path = next(place.file("jobs", "done").rglob(f"{ids[0]}.json"))
+    data = path.read_bytes()
+    place.engine.retention.keep = Keep(jobs=4)
+    place.settle(10.0)
+    path.write_bytes(data)                                     # its removal was lost with the power, those of the others were not
+    place.keep = Keep(jobs=4)
+    reopened(place)
+    place.settle(10.0)
+    same(files(place), set(ids[4:]))
+    same([f.text() for f in examine(Disk(), place.folder, None).findings if f.severity == ERROR], [])
