@@ -29,7 +29,7 @@ def test_each_task_gets_candidates_with_falling_confidence_and_the_decision_of_t
     asked = [json.dumps({"q": text, "k": 2}) for text in ("set an alarm for seven", "will it rain? what does the forecast say", "sing a song")]
     status, replies, _ = match(asked, "--skills", catalogue(*CATALOGUE))
     same((status, [reply["skill"] for reply in replies]), (0, ["alarm", "weather", None]))
-    same([name for name, _ in replies[0]["ranked"]][0], "alarm")
+    same(replies[0]["ranked"][0][0], "alarm")
     for reply in replies:
         confidences = [confidence for _, confidence in reply["ranked"]]
         same(confidences, sorted(confidences, reverse=True))
