@@ -16,10 +16,9 @@ class Keys(dict[Key, KeyUse]):
     """(scope, key) -> (job id, sha256 of the body, wall time, HTTP status). Times are wall seconds."""
 
     def recall(self, found: Mapping[Key, KeyUse], now: float) -> None:
-        """After a start: take in what is not too old, oldest first."""
-        young = ((key, use) for key, use in found.items() if use[2] + IDEMPOTENCY_S >= now)
-        for key, use in sorted(young, key=lambda item: item[1][2]):
-            self.remember(key, use)
+        """After a start: take in what is not too old, oldest first. Where the clock was set back some are of a later time, and make none old."""
+        young = sorted(((key, use) for key, use in found.items() if use[2] + IDEMPOTENCY_S >= now), key=lambda item: item[1][2])
+        self.update(young[-IDEMPOTENCY_KEYS_MAX:])
 
     def remember(self, key: Key, use: KeyUse) -> None:
         """Take in a key that was just used; the oldest go when they are too many or too old."""
