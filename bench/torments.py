@@ -109,30 +109,25 @@ def pipelines(port: int, count: int, begin: Begin) -> int:
 
 def dribble(port: int, count: int, begin: Begin) -> int:
     """Requests byte by byte, on many connections at once."""
-    sockets = [connected(port) for _ in range(min(count, 500))]
-    until, sent = begin(), 0
-    while time.monotonic() < until:
-        for place in range(len(HEALTH)):
-            for sock in sockets:
-                sock.sendall(HEALTH[place:place + 1])
-            sent += len(sockets)
-        for sock in sockets:
-            sock.recv(65536)
-    return sent
+    return _byte_by_byte([connected(port) for _ in range(min(count, 500))], b"", HEALTH, begin())
 
 
 def slow_bodies(port: int, count: int, begin: Begin) -> int:
     """Bodies of submissions byte by byte, on many connections at once."""
     body = json.dumps({"skill": "no-such-skill", "input": {"text": "x" * 200}}).encode()
     head = b"POST /tasks HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: %d\r\n\r\n" % len(body)
-    sockets = [connected(port) for _ in range(min(count, 500))]
-    until, sent = begin(), 0
+    return _byte_by_byte([connected(port) for _ in range(min(count, 500))], head, body, begin())
+
+
+def _byte_by_byte(sockets: list[socket.socket], at_once: bytes, slowly: bytes, until: float) -> int:
+    """Requests until then, one after the other on each connection; the bytes that were sent one by one."""
+    sent = 0
     while time.monotonic() < until:
         for sock in sockets:
-            sock.sendall(head)
-        for place in range(len(body)):
+            sock.sendall(at_once)
+        for place in range(len(slowly)):
             for sock in sockets:
-                sock.sendall(body[place:place + 1])
+                sock.sendall(slowly[place:place + 1])
             sent += len(sockets)
         for sock in sockets:
             sock.recv(65536)

@@ -39,7 +39,8 @@ LINK = re.compile(r"\]\(([^()\s]+)\)")
 MASKS = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), "<time>"), (re.compile(r"(?m)^(Date|X-Request-Id): .*$"), r"\1: <any>"),
     (re.compile(r"\b([jl])_[0-7][0-9A-HJKMNP-TV-Z]{25}\b"), r"\1_<id>"), (re.compile(r"\b\d{13}-[0-9A-Za-z]+\b"), "<boot>"),
-    (re.compile(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{8}\.\.\."), "<sha256>"), (re.compile(r"(?<![\d.])\d+\.\d+(?![\d.])"), "<fraction>"),
+    (re.compile(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{8}\.\.\."), "<sha256>"),
+    (re.compile(r"(?<!confidence )(?<!(?:score|dence)\":)(?<![\d.])\d+\.\d+(?![\d.])"), "<fraction>"),     # but for confidences and scores
 )
 
 
