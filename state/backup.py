@@ -62,13 +62,13 @@ class Pinned(DryDisk):
         self._real, self._folder, self._held = disk, folder, held
         self._open: dict[str, int] = {}
         self._sizes: dict[str, int] = {}
-        self.mark = 0
+        self.mark = checkpoints.Mark()
 
     def pin(self) -> None:
         """Hold what the newest mark needs: if it still stands afterwards, nothing that it needs was gone before."""
         for _ in range(PINS_MAX):
             self.mark = checkpoints.read_mark(self._real, self._folder)
-            self._hold(checkpoints.name_of(self.mark))
+            self._hold(checkpoints.name_of(self.mark.seq))
             self.look()
             if checkpoints.read_mark(self._real, self._folder) == self.mark:
                 return
@@ -98,14 +98,14 @@ class Pinned(DryDisk):
             self._sizes[name] = os.fstat(self._open[name]).st_size
         if names:
             self._sizes[names[-1]] = scan(self.read(self._folder / names[-1]), None).end
-        first = max((place for place, n in enumerate(names) if heads.get(n, self.mark + 1) <= self.mark), default=0)
+        first = max((place for place, n in enumerate(names) if heads.get(n, self.mark.seq + 1) <= self.mark.seq), default=0)
         for name in names[:first]:
             del self._sizes[name]
         return names[first:]
 
     def checkpoint(self) -> str | None:
         """The checkpoint file, if the mark has one."""
-        name = checkpoints.name_of(self.mark)
+        name = checkpoints.name_of(self.mark.seq)
         return name if name in self._open else None
 
     def descriptor(self, file: str) -> int:
@@ -262,7 +262,7 @@ def _copy(disk: Disk, folder: Path, file: BinaryIO, lines: IO[bytes]) -> tuple[i
         _add_content(disk, folder, archive, known)
         segments = pinned.end()
         journal = Journal(pinned, folder / "journal")
-        for _ in journal.recover(pinned.mark):
+        for _ in journal.recover(pinned.mark.seq):
             pass
         _add_content(disk, folder, archive, known)                 # whatever units up to the end name was here before they were committed
         for name in segments:
@@ -270,9 +270,9 @@ def _copy(disk: Disk, folder: Path, file: BinaryIO, lines: IO[bytes]) -> tuple[i
         checkpoint = pinned.checkpoint()
         if checkpoint is not None:
             archive.add(checkpoint, pinned.descriptor(checkpoint), pinned.held_size(checkpoint))
-        if pinned.mark:
+        if pinned.mark.seq:
             archive.add_bytes("checkpoint.json", checkpoints.mark_bytes(pinned.mark))
-        archive.end(pinned.mark, journal.seq)
+        archive.end(pinned.mark.seq, journal.seq)
         return archive.files, journal.seq
 
 

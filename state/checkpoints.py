@@ -1,7 +1,7 @@
 """Checkpoints: all live records in one sequential file, so that a start need not open a file for each job.
 
     data/checkpoint-<seq>.jsonl     framed lines: {"checkpoint":seq}, ["job",[...]], ["worker",[...]], ["key",[...]], {"end":count}
-    data/checkpoint.json            {"v":1,"seq":..}: written last; segments up to seq may go then
+    data/checkpoint.json            {"v":1,"seq":..,"newest_id":..}: written last; segments up to seq may go then
 
 The file is written in slices while the state moves on, so a record in it may be newer than `seq`; replay skips what a record already has.
 Deleting checkpoint-<seq>.jsonl only makes a start slower: job files, worker files and index rows hold the same.
@@ -30,11 +30,22 @@ RETRY_S = 10.0                 # after a checkpoint was given up
 
 
 class Tables(NamedTuple):
-    """The store's records, to read from."""
+    """The store's records, to read from, and the newest job id that was made."""
 
     jobs: dict[str, Job]
     workers: dict[str, Worker]
     keys: dict[Key, KeyUse]
+    newest_id: Callable[[], str]
+
+
+class Mark(NamedTuple):
+    """What checkpoint.json says: everything up to unit `seq` is in the checkpoint and the documents, and no job had an id above `newest_id`.
+
+    Retention may have taken the job of that id with its file, and with the file any trace of it.
+    """
+
+    seq: int = 0
+    newest_id: str = ""
 
 
 class CheckpointFile:
@@ -68,25 +79,25 @@ def name_of(seq: int) -> str:
     return f"checkpoint-{seq:012d}.jsonl"
 
 
-def read_mark(disk: Disk, folder: Path) -> int:
-    """The seq that checkpoint.json names, 0 if there is none; Damage if it is not as it was written."""
+def read_mark(disk: Disk, folder: Path) -> Mark:
+    """What checkpoint.json says, an empty mark if there is none; Damage if it is not as it was written."""
     try:
         document = unsealed(disk.read(folder / "checkpoint.json"))
     except FileNotFoundError:
-        return 0
+        return Mark()
     if document is None:
         raise Damage("checkpoint.json", 1, "the file does not have the checksum it was written with")
-    return int(document["seq"])
+    return Mark(int(document["seq"]), document.get("newest_id", ""))       # earlier programs did not write it
 
 
-def write_mark(disk: Disk, folder: Path, seq: int) -> None:
-    """Say durably that everything up to `seq` is in the checkpoint and the documents."""
-    disk.replace(folder / "checkpoint.json", mark_bytes(seq), durable=True)
+def write_mark(disk: Disk, folder: Path, mark: Mark) -> None:
+    """Write checkpoint.json durably."""
+    disk.replace(folder / "checkpoint.json", mark_bytes(mark), durable=True)
 
 
-def mark_bytes(seq: int) -> bytes:
+def mark_bytes(mark: Mark) -> bytes:
     """checkpoint.json as it is written."""
-    return sealed({"v": 1, "seq": seq})
+    return sealed({"v": 1, "seq": mark.seq, "newest_id": mark.newest_id})
 
 
 def read(disk: Disk, folder: Path, seq: int, take: Callable[[Any], None]) -> bool:
@@ -219,6 +230,7 @@ class Checkpoints:
         self._append(file.end())
         self._finishing = True
         seq, folder, disk, errors = file.seq, self._folder, self._disk, self._errors
+        mark = Mark(seq, self._tables.newest_id())
 
         def finish() -> None:
             if errors:
@@ -229,7 +241,7 @@ class Checkpoints:
                 self.stopped = f"the files could not be synced: {error}"
                 raise
             disk.rename(folder / "checkpoint.tmp", folder / name_of(seq))
-            write_mark(disk, folder, seq)
+            write_mark(disk, folder, mark)
 
         def finished(error: Exception | None) -> None:
             self._finishing = False

@@ -79,8 +79,12 @@ class Ticket:
 class Engine(Protocol):
     """Keeps what the store tells it. Verbs marked (blocking) are called on helper threads, all others on the loop."""
 
-    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse], unsettled: Callable[[], bool]) -> None:
-        """The store's tables, to read from when files are written; never while `unsettled()`: they hold changes then that may yet be undone."""
+    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse], newest_id: Callable[[], str],
+               unsettled: Callable[[], bool]) -> None:
+        """The store's tables, to read from when files are written; never while `unsettled()`: they hold changes then that may yet be undone.
+
+        `newest_id()` is at or above every job id that was made, "" before the first.
+        """
 
     def recover(self) -> Recovered:
         """Everything committed so far; the engine takes commits afterwards. Raises `journal.Damage` rather than guess."""

@@ -29,7 +29,8 @@ class Examination:
         self.disk, self.folder = disk, folder
         self._place = str(folder)                  # paths are made for every file
         self.finished = Finished(disk, folder / "jobs" / "done")
-        self.mark = 0
+        self.mark = 0                              # unit up to which the checkpoint has everything
+        self.newest_id = ""                        # of all jobs that were made before it
         self.newest = 0                            # unit that the journal ends with
         self.found: Found | None = None
         self.refused = ""                          # why recovery would be

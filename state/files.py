@@ -79,12 +79,13 @@ class FileEngine:
         self._ended: dict[str, float] = {}     # ended jobs that have a done file, and since when, oldest first
         self._audited = 0
 
-    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse], unsettled: Callable[[], bool]) -> None:
+    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse], newest_id: Callable[[], str],
+               unsettled: Callable[[], bool]) -> None:
         """The store's tables, to read from while not `unsettled()`."""
         self._jobs, self._unsettled = jobs, unsettled
         self._projection = Projection(self._disk, self._folder, self.finished, self._writer, self._filer, jobs.get, workers.get, self._kept,
                                       self._log)
-        tables = Tables(jobs, workers, keys)
+        tables = Tables(jobs, workers, keys, newest_id)
         self._checkpoints = Checkpoints(self._disk, self._folder, self._journal, self._projection, self._writer, tables, self._log)
 
     # -- start --------------------------------------------------------------------------------------------------------------------
@@ -92,7 +93,7 @@ class FileEngine:
     def recover(self) -> Recovered:
         """Read what is there, cut what was never acknowledged, begin a new segment."""
         self._disk.make_folder(self._folder)
-        mark = read_mark(self._disk, self._folder)
+        mark, newest_id = read_mark(self._disk, self._folder)
         found = recover(self._disk, self._folder, self._journal, self.finished, mark)
         self.finished.adopt()
         self._projection.adopt(found.live_files)
@@ -106,7 +107,7 @@ class FileEngine:
         self._journal.open()
         self._checkpoints.recovered(mark)
         self._audited = len(self._disk.read(self._folder / "audit.jsonl").splitlines()) if self._disk.exists(self._folder / "audit.jsonl") else 0
-        return Recovered(found.jobs, found.workers, found.keys, self._journal.seq, found.newest_id)
+        return Recovered(found.jobs, found.workers, found.keys, self._journal.seq, max(newest_id, found.newest_id))
 
     # -- commits ------------------------------------------------------------------------------------------------------------------
 
@@ -187,7 +188,7 @@ class FileEngine:
         self._projection.hand_over(now)
         self._ask_room(now)
         self._prepare(now)
-        self.retention.tick(now, self._skip_retention)
+        self.retention.tick(now, self._is_live, self._is_busy)
         if self._checkpoint_slice(now):
             return 0.0
         idle = self._projection.idle() and not self._checkpoints.under_way() and now - self._committed_at > SEAL_AFTER_S
@@ -215,9 +216,12 @@ class FileEngine:
                 del self._ended[job_id]        # gone, or live again, or to be named again when its file has followed
         return found
 
-    def _skip_retention(self, job_id: str) -> bool:
+    def _is_live(self, job_id: str) -> bool:
         job = self._jobs.get(job_id)
         return job is not None and job.state not in JOB_ENDED
+
+    def _is_busy(self, job_id: str) -> bool:
+        return self._is_live(job_id) or self._projection.behind(job_id)
 
     def _ask_room(self, now: float) -> None:
         if now - self._room_asked_at < ROOM_EVERY_S:

@@ -240,10 +240,10 @@ class Finished:
         except FileNotFoundError:
             return 0, 0
 
-    def trim(self, day: str, most: int, enough: float, ended_before: float, also: Callable[[str], Path], skip: Callable[[str], bool]) -> Trimmed:
+    def trim(self, day: str, most: int, enough: float, ended_before: float, also: Callable[[str], Path], busy: Callable[[str], bool]) -> Trimmed:
         """Remove the oldest jobs of a day: up to `most`, until `enough` bytes are freed, that ended before a wall time; its folder when none is left.
 
-        `also` gives the path of the job's events. A row that is not its job's last one takes nothing with it; a job that is live again is left alone.
+        `also` gives the path of the job's events. A row that is not its job's last one takes nothing with it; nor has a `busy` job had its last one.
         `trimmed` says durably what is to go before it goes: a row of which nothing is left must never look as if its file had been lost.
         """
         (start, gone_until), end = self._trimmed(day), self._disk.size(self.index(day))
@@ -262,7 +262,7 @@ class Finished:
             if row is not None and row.finished_at > ended_before:
                 next_at = row.finished_at
                 break
-            if row is not None and row.id not in gone and not skip(row.id) \
+            if row is not None and row.id not in gone and not busy(row.id) \
                     and self._disk.size(self._folder / day / f"{row.id}.json") == row.bytes:
                 first = taken if first is None else first
                 gone[row.id] = None
@@ -276,20 +276,21 @@ class Finished:
             self._disk.remove(self._folder / day / f"{job_id}.json")
             self._disk.remove(also(job_id))
         if start + taken >= end:
-            self._remove_day(day, also, skip)
-            return Trimmed(len(gone), freed, True, 0.0)
+            return Trimmed(len(gone), freed, self._remove_day(day, also, busy), 0.0)
         return Trimmed(len(gone), freed, False, next_at)
 
-    def _remove_day(self, day: str, also: Callable[[str], Path], skip: Callable[[str], bool]) -> None:
-        """What no row names goes too. A job that is live again keeps its file until it has ended once more, and the folder with it."""
-        for name in self.names(day):
+    def _remove_day(self, day: str, also: Callable[[str], Path], busy: Callable[[str], bool]) -> bool:
+        """Take what no row names, too, unless a row is still to come; True if the folder is gone."""
+        names = self.names(day)
+        if any(busy(name.removesuffix(".json")) for name in names):
+            return False
+        for name in names:
             job_id = name.removesuffix(".json")
-            if not skip(job_id):
-                self._disk.remove(self._folder / day / name)
-                if name != job_id:
-                    self._disk.remove(also(job_id))
-        if not self.names(day):
-            self._disk.remove_folder(self._folder / day)
+            self._disk.remove(self._folder / day / name)
+            if name != job_id:
+                self._disk.remove(also(job_id))
+        self._disk.remove_folder(self._folder / day)
+        return True
 
 
 def trimmed_in(data: bytes) -> tuple[int, int]:

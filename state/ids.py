@@ -35,6 +35,10 @@ class Ids:
         """Never make an id at or below this one."""
         self._last = max(self._last, decode(job_id[2:]))
 
+    def newest(self) -> str:
+        """The newest id that was made or observed, "" if there is none."""
+        return "j_" + encode(self._last) if self._last else ""
+
     def job(self) -> str:
         """A new job id, greater than every one before it, also within one millisecond and when the clock went back."""
         fresh = int(self._clock.wall() * 1000) << RANDOM_BITS | self._random_bits(RANDOM_BITS)

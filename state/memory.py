@@ -38,7 +38,8 @@ class MemoryEngine:
         other._seq = self._seq
         return other
 
-    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse], unsettled: Callable[[], bool]) -> None:
+    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse], newest_id: Callable[[], str],
+               unsettled: Callable[[], bool]) -> None:
         """Only who is in memory is asked for."""
         self._in_memory = jobs
 

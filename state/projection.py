@@ -133,8 +133,9 @@ class Projection:
         return oldest if self._flight is None else [*oldest, self._flight.oldest]
 
     def behind(self, job_id: str) -> bool:
-        """True if the job's file is not as its record is, or the writer has not said so yet."""
-        return job_id in self._dirty or job_id in self._restored or (self._flight is not None and job_id in self._flight.jobs)
+        """True if the job's file is not as its record is, or the writer has not said so yet. Any thread may ask."""
+        flight = self._flight
+        return job_id in self._dirty or job_id in self._restored or (flight is not None and job_id in flight.jobs)
 
     def idle(self) -> bool:
         """Every file is as the records are, and the writer has said so."""

@@ -86,13 +86,17 @@ class Retention:
             return Over(min(self._days), f"{size} bytes, {self.keep.bytes} are kept", SLICE_JOBS, size - self.keep.bytes, inf)
         return None
 
-    def tick(self, now: float, skip: Callable[[str], bool]) -> None:
-        """Count first, then remove a slice if something is over."""
+    def tick(self, now: float, live: Callable[[str], bool], busy: Callable[[str], bool]) -> None:
+        """Count first, then remove a slice if something is over.
+
+        A `live` job has no file to count. The done file of a `busy` one is about to be written or removed, and stays until then. Both are asked on
+        the writer.
+        """
         if self._busy or now < self._next:
             return
         if not self._counted:
             self._busy = True
-            self._counting = self._counting or self._count(skip)
+            self._counting = self._counting or self._count(live)
             self._count_slice(self._counting)
             return
         found = self.over(self._clock.wall())
@@ -100,12 +104,12 @@ class Retention:
             self._next = now + EVERY_S
             return
         self._busy = True
-        self._remove_slice(found, skip)
+        self._remove_slice(found, busy)
 
-    def _count(self, skip: Callable[[str], bool]) -> Iterator[tuple[str, int, int]]:
+    def _count(self, live: Callable[[str], bool]) -> Iterator[tuple[str, int, int]]:
         for day in self._finished.days():
             yield day, 0, 0                            # of one that was being removed nothing counts any more, and its folder is still to go
-            for jobs, size in self._finished.figures(day, skip):
+            for jobs, size in self._finished.figures(day, live):
                 yield day, jobs, size
 
     def _count_slice(self, counting: Iterator[tuple[str, int, int]]) -> None:
@@ -126,14 +130,14 @@ class Retention:
             self._ended(error)
         self._writer.hand(work, counted)
 
-    def _remove_slice(self, over: Over, skip: Callable[[str], bool]) -> None:
+    def _remove_slice(self, over: Over, busy: Callable[[str], bool]) -> None:
         done: list[Trimmed] = []
 
         def events(job_id: str) -> Path:
             return self._folder / "events" / f"{job_id}.jsonl"
 
         def work() -> None:
-            done.append(self._finished.trim(over.day, over.jobs, over.bytes, over.ended_before, events, skip))
+            done.append(self._finished.trim(over.day, over.jobs, over.bytes, over.ended_before, events, busy))
 
         def removed(error: Exception | None) -> None:
             self._ended(error)
@@ -151,6 +155,9 @@ class Retention:
             del self._days[day]
         elif trimmed.next_at:
             self._young_until[day] = trimmed.next_at + self.keep.days * DAY_S
+        if not (trimmed.jobs or trimmed.empty):
+            self._next = self._clock.monotonic() + EVERY_S      # it waits for the files of those that are busy
+            return
         self.removed += trimmed.jobs
         self._log.info("jobs_removed", day=day, jobs=trimmed.jobs, bytes=trimmed.bytes, why=why)
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from state import checkpoints
-from state.checkpoints import CheckpointFile
+from state.checkpoints import CheckpointFile, Mark
 from state.clock import Clock
 from state.engine import Key, KeyUse, Recovered
 from state.examine import Examination
@@ -252,7 +252,7 @@ def rebuild(mender: Mender, exam: Examination, now: float) -> list[str]:
     mender.put_lines(checkpoints.name_of(seq), (records, rest, file.end()))
     number = max((int(name[:-6]) for name in old), default=0) + 1
     mender.put(f"journal/{number:06d}.jsonl", framed(b'{"seal":%d}' % seq, 0)[0])
-    mender.put("checkpoint.json", checkpoints.mark_bytes(seq))
+    mender.put("checkpoint.json", checkpoints.mark_bytes(Mark(seq, max(exam.newest_id, *found.jobs, ""))))
     for name in old:
         mender.keep(f"journal/{name}")
     for name in exam.disk.names(exam.folder):

@@ -27,7 +27,7 @@ class Segment(NamedTuple):
 def look_at_mark(exam: Examination) -> None:
     """checkpoint.json and the file that it names."""
     try:
-        exam.mark = checkpoints.read_mark(exam.disk, exam.folder)
+        exam.mark, exam.newest_id = checkpoints.read_mark(exam.disk, exam.folder)
     except (Damage, KeyError, ValueError, OSError) as error:
         exam.say("mark_damaged", "checkpoint.json", str(getattr(error, "reason", error)), line=1, repair=REBUILD)
         return

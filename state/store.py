@@ -61,7 +61,7 @@ class Store:
         self._readmitted: dict[str, Job] = {}          # back in memory, as their files have them
         self._audit = Audit(engine, log)
         self.bytes_held = 0
-        engine.attach(self.jobs, self.workers, self.keys, self.unsettled)
+        engine.attach(self.jobs, self.workers, self.keys, ids.newest, self.unsettled)
 
     def recover(self) -> None:
         """Load what the engine kept. Call once, before the first unit; indexes added before are told every record."""

@@ -293,7 +293,7 @@ def deadlines_ignored(stack: ExitStack) -> None:
 def checkpoint_marked_too_far(stack: ExitStack) -> None:
     """A checkpoint says that it holds more than it does."""
     write_mark = checkpoints.write_mark
-    _put(stack, checkpoints, write_mark=lambda disk, folder, seq: write_mark(disk, folder, seq + 1))
+    _put(stack, checkpoints, write_mark=lambda disk, folder, mark: write_mark(disk, folder, mark._replace(seq=mark.seq + 1)))
 
 
 BUGS: dict[str, Bug] = {bug.__name__: bug for bug in (

@@ -81,6 +81,7 @@ class Checker:
                 self.faults += 1
             return ticket
         engine.commit = spied
+        self.retained.behind = engine._projection.behind
         house.store.when_committed(self.committed)
 
     def committed(self, unit: Unit) -> None:

@@ -23,6 +23,7 @@ class Retained:
 
     def __init__(self, world: World, disk: SimDisk, keep: Keep, jobs: Mapping[str, Job], newest_wall: Callable[[], float]) -> None:
         self._world, self._disk, self._keep, self._jobs, self._newest_wall = world, disk, keep, jobs, newest_wall
+        self.behind: Callable[[str], bool] = lambda job_id: False     # whether the job's file is about to be written, in the process that runs
         self.gone: dict[str, None] = {}
         self.taken: dict[str, None] = {}               # the same, with those that were in memory still and were retried: their events are gone
         self._without_index: set[str] = set()          # days
@@ -66,8 +67,8 @@ class Retained:
                 return
 
     def _is_settled(self, job_id: str) -> bool:
-        """It has ended, and retention knows."""
-        return self._jobs[job_id].state in JOB_ENDED and self._world.now - self._written.get(job_id, 0.0) >= TOLD_S
+        """It has ended, its file stays as it is, and retention knows."""
+        return self._jobs[job_id].state in JOB_ENDED and not self.behind(job_id) and self._world.now - self._written.get(job_id, 0.0) >= TOLD_S
 
     def _in_order(self, day: str) -> Iterator[str]:
         """Finished jobs of a day as retention comes to them: in the order of the first row that fits the file."""

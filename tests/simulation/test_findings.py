@@ -125,6 +125,11 @@ def a_place_over_what_is_kept(jobs: int, kept: int) -> tuple[SimDisk, FilePlace]
     return disk, place
 
 
+def no(job_id: str) -> bool:
+    """To retention's question whether a job is live or busy."""
+    return False
+
+
 def done_files(disk: SimDisk) -> int:
     """How many finished jobs have a file."""
     return sum(name.startswith("j_") for day in disk.names(DATA / "jobs" / "done") for name in disk.names(DATA / "jobs" / "done" / day))
@@ -160,7 +165,7 @@ def test_a_finished_job_whose_file_a_power_cut_has_emptied_is_counted_once():
     disk.replace(place.engine.finished.path(ids[3]), b"")
     place.open()
     for _ in range(2):
-        place.engine.retention.tick(place.clock.monotonic(), lambda job_id: False)     # it counts before the file is written again
+        place.engine.retention.tick(place.clock.monotonic(), no, no)       # it counts before the file is written again
     place.settle(10.0)
     same(done_files(disk), 5)
 
@@ -184,3 +189,60 @@ def test_a_job_that_is_retried_while_its_day_is_counted_is_not_counted():
     place.clock.go(1.0)                                # both changes are in one batch
     place.settle(10.0)
     same([store.engine.read_finished(job_id) is None for job_id in ids], [job_id == ids[3] for job_id in ids])
+
+
+def test_an_id_is_above_those_that_retention_has_taken_after_the_clock_was_set_back():
+    for kept_checkpoint in (True, False):
+        disk, place = a_place_over_what_is_kept(3, 0)
+        newest = max(place.store.jobs)
+        place.settle(100.0)
+        same(done_files(disk), 0)
+        place.checkpoint()
+        for name in disk.names(DATA):
+            if name.startswith("checkpoint-") and not kept_checkpoint:
+                disk.remove(DATA / name)
+        place.clock.go(-3_600.0)
+        assert create(place.open()) > newest
+
+
+def late_event(place: FilePlace, job_id: str) -> None:
+    """Something comes in late for a job that has ended."""
+    with place.store:
+        place.store.event(job_id, "late_result", "s0", {})
+    commit(place.store)
+
+
+def test_retention_leaves_a_job_alone_whose_change_is_not_in_its_file_yet():
+    disk, place = a_place_over_what_is_kept(8, 8)
+    ids = sorted(place.store.jobs)
+    place.engine.retention.keep = Keep(jobs=5)
+    place.clock.go(10.0)
+    late_event(place, ids[0])
+    place.engine.tick(place.clock.monotonic())         # at once: what is to be written is not old enough
+    assert place.engine._projection.behind(ids[0])
+    same([disk.exists(place.engine.finished.path(job_id)) for job_id in ids], [True, *[False] * 3, *[True] * 4])
+    place.settle(20.0)
+    same(done_files(disk), 5)
+
+
+def test_retention_takes_no_file_that_waits_for_its_row():
+    disk, place = a_place_over_what_is_kept(3, 2)
+    append, removed = disk.append, set[str]()
+
+    def full_for_rows(path: Path | str, data: bytes) -> None:
+        if str(path).endswith("index.jsonl"):
+            raise OSError(28, "no space left on device")
+        append(path, data)
+
+    def note(kind: str, path: str) -> None:
+        if kind == "remove":
+            removed.add(path)
+    ids = [ended(place.store) for _ in range(2)]
+    commit(place.store)
+    vars(disk).update(append=full_for_rows, _note=note)
+    place.settle(20.0)                                 # all whose rows are there go, and nothing else does
+    same(done_files(disk), 2)
+    del vars(disk)["append"]
+    place.settle(20.0)
+    same(done_files(disk), 2)
+    assert not removed & {place.engine.finished.path(job_id) for job_id in ids}, removed

@@ -71,7 +71,7 @@ def test_a_checkpoint_of_which_any_call_fails_is_given_up_or_whole_and_never_mar
             place.checkpoint()
             untouched = disk_of(place)._times == 1
             disk_of(place).heal()
-            mark = checkpoints.read_mark(place.disk, place.folder)
+            mark = checkpoints.read_mark(place.disk, place.folder).seq
             if mark:
                 assert checkpoints.read(place.disk, place.folder, mark, lambda _: None), f"call {at}: an incomplete checkpoint is marked"
             place.settle(15.0)
@@ -80,7 +80,7 @@ def test_a_checkpoint_of_which_any_call_fails_is_given_up_or_whole_and_never_mar
             before = everything(store)
             if not place.engine._checkpoints.stopped:
                 place.checkpoint()
-                same(checkpoints.read_mark(place.disk, place.folder), store.seq)
+                same(checkpoints.read_mark(place.disk, place.folder).seq, store.seq)
             same(everything(reopened(place)), before)
             for path in place.folder.glob("checkpoint-*.jsonl"):
                 path.unlink()
@@ -101,12 +101,12 @@ def test_after_a_sync_of_the_files_that_failed_there_is_no_checkpoint_until_a_st
     for _ in range(3):
         place.checkpoint()
         place.settle(20.0)
-    same(checkpoints.read_mark(disk, place.folder), 0)
+    same(checkpoints.read_mark(disk, place.folder).seq, 0)
     disk.lose_power(lambda path, states: b"" if states[-1] is not None else None)
     same(everything(reopened(place)), before)
     place.settle()
     place.checkpoint()
-    same(checkpoints.read_mark(place.disk, place.folder), place.store.seq)
+    same(checkpoints.read_mark(place.disk, place.folder).seq, place.store.seq)
 
 
 def small_slices(count: int) -> Callable[[], None]:

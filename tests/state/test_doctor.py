@@ -375,7 +375,7 @@ def test_the_report_beside_what_was_kept_says_what_was_found_done_and_lost() -> 
 
 def test_a_mark_without_its_checkpoint_file_is_a_note() -> None:
     place = a_stopped_place()
-    mark = checkpoints.read_mark(Disk(), place.folder)
+    mark = checkpoints.read_mark(Disk(), place.folder).seq
     (place.folder / checkpoints.name_of(mark)).unlink()
     exam = examined(place)
     same((exam.healthy, [f.code for f in exam.findings]), (True, ["checkpoint_missing"]))

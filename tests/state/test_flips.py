@@ -71,7 +71,7 @@ class Specimen:
         """What a start brings back and can show. Damage and DocumentDamaged are refusals."""
         done = Finished(disk, self.folder / "jobs" / "done")
         journal = Journal(disk, self.folder / "journal")
-        state = recover(disk, self.folder, journal, done, read_mark(disk, self.folder))
+        state = recover(disk, self.folder, journal, done, read_mark(disk, self.folder).seq)
         done.adopt()
         rows, _ = done.page("", 100, lambda row: True, state.jobs.__contains__)
         names = [name[:-5] for day in done.days() for name in done.names(day) if name.startswith("j_")]

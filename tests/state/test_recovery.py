@@ -93,7 +93,7 @@ def test_a_clean_stop_leaves_a_complete_checkpoint_also_of_what_was_committed_a_
     commit(place.store)
     before, seq = everything(place.store), place.store.seq
     place.engine.close()
-    mark = read_mark(place.disk, place.folder)
+    mark = read_mark(place.disk, place.folder).seq
     same((mark, list(Journal(place.disk, place.file("journal")).recover(mark))), (seq, []))
     for path in (*place.folder.glob("jobs/live/*"), *place.folder.glob("workers/*")):
         path.unlink()                                          # the checkpoint alone
