@@ -97,6 +97,8 @@ def run(path: Path, words: list[str], quiet: bool) -> Tally:
                 failed += 1
                 verdict = "FAIL"
                 print(traceback.format_exc())
+            finally:
+                kit.remove_folders()
             took = time.perf_counter() - started
             if not quiet or verdict == "FAIL":
                 print(f"  {verdict} {sentence}" + (f" ({took:.1f} s)" if took > SLOW_S else ""))

@@ -13,6 +13,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"     # public data beside the checkout; tests that need it raise Skip where it is missing
 LONG = False                                 # set by run_tests.py --long
+FOLDERS: list[Path] = []                     # that are there now
 
 
 class Skip(Exception):
@@ -43,11 +44,18 @@ def shared_data(*parts: str) -> Path:
     return path
 
 
-def a_folder() -> Path:
-    """A new empty folder, removed at the end of the run."""
-    folder = Path(tempfile.mkdtemp(prefix="yardmaster-test-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+def a_folder(parent: Path | None = None) -> Path:
+    """A new empty folder, removed at the end of the test."""
+    folder = Path(tempfile.mkdtemp(prefix="yardmaster-test-", dir=parent))
+    FOLDERS.append(folder)
     return folder
+
+
+@atexit.register
+def remove_folders() -> None:
+    """The runner calls this after each test: its processes are forked, and what is registered for their exit is not run."""
+    while FOLDERS:
+        shutil.rmtree(FOLDERS.pop(), ignore_errors=True)
 
 
 def written(folder: Path, files: dict[str, str | bytes]) -> Path:

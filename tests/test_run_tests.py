@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.kit import ROOT, a_folder, same, written
 
@@ -33,3 +34,11 @@ def test_what_raises_or_exits_in_a_test_or_at_its_import_is_a_failure_and_the_ot
 def test_a_skipped_test_is_counted_as_such():
     same(run_of({"test_a.py": "from tests.kit import Skip\n" + GOOD + "def test_not_here():\n    raise Skip('no mount')\n"}),
          (0, "1 passed, 0 failed, 1 skipped"))
+
+
+def test_folders_of_a_test_are_gone_when_it_has_ended_well_or_not():
+    place = a_folder() / "made"
+    body = f"from tests.kit import a_folder\n\ndef made():\n    open({str(place)!r}, 'a').write(str(a_folder()) + '\\n')\n\n"
+    run_of({"test_a.py": body + "def test_good():\n    made()\n", "test_b.py": body + "def test_bad():\n    made()\n    assert False\n"})
+    folders = [Path(line) for line in place.read_text().splitlines()]
+    same([folder.exists() for folder in folders], [False, False])

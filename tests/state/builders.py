@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import queue
 import random
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,9 +31,7 @@ PATIENCE_S = 10.0              # for a thread that has something to do
 def a_quick_folder() -> Path:
     """A new empty folder in memory where the system has such, for disks that only pretend to sync."""
     memory = Path("/dev/shm")
-    folder = Path(tempfile.mkdtemp(prefix="yardmaster-test-", dir=memory if os.access(memory, os.W_OK) else None))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    return a_folder(memory if os.access(memory, os.W_OK) else None)
 
 
 class StillClock(Clock):
