@@ -21,7 +21,7 @@ from state.errors import DocumentDamaged
 from state.ids import created_ms, day_at, day_of, first_id
 from state.records import Job, encode, job_from_document, stamped, unsealed, unstamped
 
-BLOCK_BYTES = 256 * 1024          # of an index, read backwards
+BLOCK_BYTES = 256 * 1024          # of an index, read at once
 TRIM_BYTES = 1 << 20              # of an index, looked at in one slice of retention: some 4,000 rows
 PAGE_ROWS_MAX = 100_000           # looked at for one page of a list, about half a second; a deeper page continues from its cursor
 TASK_SHOWN_CHARACTERS = 120
@@ -45,6 +45,13 @@ class Row(NamedTuple):
     newest_ms: int                # no job of a row up to and with this one has an id of a later millisecond
 
 
+class Place(NamedTuple):
+    """How far an index was read. `line`, the last one before, tells whether it is the same index still: retention may have removed it."""
+
+    at: int = 0
+    line: bytes = b""
+
+
 class Trimmed(NamedTuple):
     """What a slice of retention did to a day."""
 
@@ -52,6 +59,9 @@ class Trimmed(NamedTuple):
     bytes: int
     empty: bool                   # nothing of the day is left
     next_at: float                # wall time at which its oldest row ended, if that is too young; 0.0 if not
+
+
+BEGINNING = Place()
 
 
 def row_at(line: bytes) -> Row | None:
@@ -187,12 +197,27 @@ class Finished:
                 if row is not None:
                     yield row
 
-    def rows(self, day: str, start: int = 0, size: int = -1) -> Iterator[Row]:
-        """The rows of a day in the order they were written."""
-        for line in self._disk.read_at(self.index(day), start, size).split(b"\n"):
-            row = row_at(line)
-            if row is not None:
-                yield row
+    def rows(self, day: str, since: Place = BEGINNING) -> Iterator[tuple[list[Row], Place]]:
+        """The rows of a day in the order they were written, block by block, with the place to go on from. Those appended meanwhile come too."""
+        index, length = self.index(day), len(since.line)
+        if self._disk.size(index) < since.at or (length and self._disk.read_at(index, since.at - length - 1, length) != since.line):
+            since = BEGINNING
+        for lines, end in self._blocks(day, since.at):
+            while lines and not lines[-1]:             # each row comes with a line end before it
+                lines.pop()
+                end -= 1
+            if lines:
+                since = Place(end, lines[-1])
+            yield [row for row in map(row_at, lines) if row is not None], since
+
+    def _blocks(self, day: str, start: int) -> Iterator[tuple[list[bytes], int]]:
+        """Whole lines of an index, and where the next ones begin."""
+        at, rest = start, b""
+        while at < self._disk.size(self.index(day)):
+            data = self._disk.read_at(self.index(day), at, BLOCK_BYTES)
+            at += len(data)
+            *lines, rest = (rest + data).split(b"\n")
+            yield lines, at - len(rest)
 
     def keyed(self, day: str) -> Iterator[tuple[str, list[list[Any]]]]:
         """(id, idempotency keys) of the jobs of a day that have some. Only their rows are parsed; for bad rows, documents are."""
@@ -217,14 +242,9 @@ class Finished:
         Rows that are appended meanwhile are counted too. A job that is live again (`skip`) has no file to count. Nor need others have one: retention
         may have removed it before a crash kept it from saying so in `trimmed`, and a power cut may have emptied it, until it is written again.
         """
-        at = self._trimmed(day)[0]
         sizes: dict[str, int] = {}
         total = 0
-        rest = b""
-        while at < self._disk.size(self.index(day)):
-            data = self._disk.read_at(self.index(day), at, BLOCK_BYTES)
-            at += len(data)
-            *lines, rest = (rest + data).split(b"\n")
+        for lines, _ in self._blocks(day, self._trimmed(day)[0]):
             for row in filter(None, map(row_at, lines)):
                 total -= sizes.pop(row.id, 0)
                 size = 0 if skip(row.id) else self._disk.size(f"{self._place}/{day}/{row.id}.json")

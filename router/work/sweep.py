@@ -15,13 +15,30 @@ from router.work.definitions import Definitions
 from skills.cache import Library
 from state.content import sweep
 from state.disk import Disk
-from state.finished import Finished, artifacts_in
+from state.finished import BEGINNING, Finished, artifacts_in
 from state.log import Log
 from state.store import Store
 
 SLICE = 200                    # names removed in one sweep
 SCAN_JOBS = 2_000              # live jobs whose values are looked at in one turn: about 5 ms
 LIVE_SCAN_MAX = 200_000        # with more live jobs the sweep waits for a quieter time
+
+
+class Named:
+    """What the rows of a day name, as far as they were read: there may be millions of them, and the next sweep reads only what is new."""
+
+    def __init__(self) -> None:
+        self.place = BEGINNING
+        self.artifacts: set[str] = set()
+        self.definitions: set[str] = set()
+
+    def read_on(self, finished: Finished, day: str) -> None:
+        """What was appended since (blocking)."""
+        for rows, place in finished.rows(day, self.place):
+            self.place = place
+            for row in rows:
+                self.artifacts.update(row.artifacts)
+                self.definitions.add(row.definition)
 
 
 class Sweep:
@@ -31,6 +48,7 @@ class Sweep:
         self._disk, self._data, self._store, self._finished = disk, data, store, finished
         self._library, self._definitions, self._log = library, definitions, log
         self._busy = False
+        self._named: dict[str, Named] = {}     # by day
 
     def start(self, post: Callable[[Callable[[], object]], None],
               offload: Callable[[Callable[[], Any], Callable[[Any], object]], None]) -> None:
@@ -56,11 +74,11 @@ class Sweep:
         offload(lambda: self._run(artifacts, definitions), self._ended)
 
     def _run(self, artifacts: set[str], definitions: set[str]) -> int:
-        for day in self._finished.days():
-            if self._disk.exists(self._finished.index(day)):
-                for row in self._finished.rows(day):
-                    artifacts.update(row.artifacts)
-                    definitions.add(row.definition)
+        self._named = {day: self._named.get(day) or Named() for day in self._finished.days()}
+        for day, named in self._named.items():
+            named.read_on(self._finished, day)
+            artifacts |= named.artifacts
+            definitions |= named.definitions
         bundles = {self._bundle_of(sha256) for sha256 in definitions}
         removed = sweep(self._disk, self._data / "artifacts", artifacts, SLICE)
         with self._definitions.guard:

@@ -136,9 +136,9 @@ def retention_takes_the_newest(stack: ExitStack) -> None:
     """What ended last goes first."""
     trim = Finished.trim
 
-    def from_the_end(self: Any, day: str, most: int, enough: float, ended_before: float, also: Any, skip: Any) -> Any:
-        newest = [row.id for row in self.rows(day)][-most:]
-        return trim(self, day, most, enough, ended_before, also, lambda job_id: skip(job_id) or job_id not in newest)
+    def from_the_end(self: Any, day: str, most: int, enough: float, ended_before: float, also: Any, busy: Any) -> Any:
+        newest = [row.id for rows, _ in self.rows(day) for row in rows][-most:]
+        return trim(self, day, most, enough, ended_before, also, lambda job_id: busy(job_id) or job_id not in newest)
     _put(stack, Finished, trim=from_the_end)
 
 

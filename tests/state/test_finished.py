@@ -6,7 +6,7 @@ from pathlib import Path
 from state import finished as module
 from state.disk import Disk
 from state.errors import DocumentDamaged
-from state.finished import Finished, Row, artifacts_in, row_at
+from state.finished import BEGINNING, Finished, Place, Row, artifacts_in, row_at
 from state.ids import created_ms, day_of, encode
 from state.records import Job, job_document, sealed
 from tests.kit import refuses, same
@@ -180,6 +180,36 @@ def test_a_row_is_whole_or_none():
         same(row_at(whole[cut:]) if cut else None, None)
 
 
+def test_rows_are_read_on_from_where_they_were_read_and_from_the_beginning_of_another_index():
+    done = Done()
+    ids = [done.put(i, i + 1.0) for i in range(3)]
+    day = day_of(ids[0])
+
+    def read_on(place: Place) -> tuple[list[str], Place]:
+        blocks = list(done.finished.rows(day, place))
+        return [row.id for rows, _ in blocks for row in rows], blocks[-1][1] if blocks else place
+    whole, block = read_on(BEGINNING), module.BLOCK_BYTES
+    same(whole[0], ids)
+    same(read_on(whole[1]), ([], whole[1]))
+    more = [done.put(i, i + 1.0) for i in range(3, 40)]
+    index = Path(done.finished.index(day))
+    data = index.read_bytes()
+    index.write_bytes(data[:-7])                       # the last row is being written
+    module.BLOCK_BYTES = 700
+    try:
+        found, place = read_on(whole[1])
+        same(found, more[:-1])
+        index.write_bytes(data)
+        same(read_on(place)[0], more[-1:])
+        place = read_on(BEGINNING)[1]
+        index.unlink()
+        same(read_on(place)[0], [])
+        others = [done.put(i, i + 2.0) for i in range(60)]
+        same(read_on(place)[0], others)                # it is larger than the one that was read
+    finally:
+        module.BLOCK_BYTES = block
+
+
 def test_rows_name_keys_and_artifacts_and_only_rows_with_keys_are_looked_at_for_them():
     done = Done()
     plain = done.put(0.0, 1.0)
@@ -189,7 +219,7 @@ def test_rows_name_keys_and_artifacts_and_only_rows_with_keys_are_looked_at_for_
     done.write(job)
     day = day_of(plain)
     same([job_id for job_id, keys in done.finished.keyed(day)], [job.id])
-    same([row.artifacts for row in done.finished.rows(day)], [[], ["a" * 64, "b" * 64, "c" * 64]])
+    same([row.artifacts for rows, _ in done.finished.rows(day) for row in rows], [[], ["a" * 64, "b" * 64, "c" * 64]])
     same(artifacts_in(a_job("x", input={"$artifact": 7})), [])
 
 
