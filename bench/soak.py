@@ -48,9 +48,8 @@ SLACK_S = 10.0               # the first and the last sample of a time may be mi
 QUICK_S = 24.0
 DRAIN_S_MAX = 180.0
 MB = 1e6
-KEY_MB = 420 / MB            # of an idempotency key, which is remembered for 24 hours: that much growth is meant
 LIMITS = (
-    Limit("memory less keys", "MB", 0.05, 4.0, "5% or 4 MB"),
+    Limit("memory", "MB", 0.05, 4.0, "5% or 4 MB"),
     Limit("open files", "", 0.0, 10.0, "10"),
     Limit("journal", "MB", 0.0, 160.0, "two segments"),            # it grows until a checkpoint cuts it
     Limit("longest pause", "ms", 0.0, 20.0, "20 ms"),              # of the longest waits of all seconds
@@ -66,7 +65,6 @@ class Sample(NamedTuple):
     files: float
     journal: float
     jobs: float
-    keys: int
 
 
 class Soak:
@@ -173,8 +171,7 @@ class Soak:
                     jobs = sum(house.ready()["jobs"].values())
                     files = len(list(Path(f"/proc/{house.pid}/fd").iterdir()))
                     size = sum(path.stat().st_size for path in journal.glob("*.jsonl"))
-                    keys = len(self.ledger.acknowledged)
-                    self.samples.append(Sample(self._now(), processes.memory_bytes(house.pid) / MB, files, size / MB, jobs, keys))
+                    self.samples.append(Sample(self._now(), processes.memory_bytes(house.pid) / MB, files, size / MB, jobs))
                 except (OSError, ValueError, KeyError):
                     self.ledger.count("samples that met a restart")
             time.sleep(SAMPLE_S)
@@ -211,7 +208,7 @@ class Soak:
         """The judgement of each figure over the steady time after its warm-up."""
         since = self._warm_at() if self.judged else self.steady_at
         steady = [sample for sample in self.samples if since <= sample.at <= self.seconds]
-        series = ([(s.at, s.resident - s.keys * KEY_MB) for s in steady], [(s.at, s.files) for s in steady], [(s.at, s.journal) for s in steady],
+        series = ([(s.at, s.resident) for s in steady], [(s.at, s.files) for s in steady], [(s.at, s.journal) for s in steady],
                   [(at, ms) for at, ms in self.pauses if since <= at <= self.seconds])
         return [trend.judge(limit, points) for limit, points in zip(LIMITS, series, strict=True)]
 
