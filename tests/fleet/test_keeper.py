@@ -36,8 +36,9 @@ def test_nothing_lives_on_when_the_worker_is_killed_with_9():
             eventually(lambda: (place / "python").exists() and (place / "run").exists(), "the start of both steps")
             runner, keeper, child, away = json.loads((place / "python").read_text())
             started = [runner, keeper, child, away, int((place / "run").read_text())]
-            session = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if parent(pid) == away]
-            assert not any(map(dead, started)) and session
+            eventually(lambda: len(children(away)) == 2, "the start of what the step starts")
+            session = children(away)
+            assert not any(map(dead, started))
             process.kill()
             process.wait()
             eventually(lambda: all(map(dead, started + session)), "the end of all processes")
@@ -63,6 +64,11 @@ def test_closing_the_pool_leaves_no_process():
         h.until(lambda: (h.tmp / "pids").exists())
         pids = json.loads((h.tmp / "pids").read_text())
     assert all(map(dead, pids))
+
+
+def children(pid: int) -> list[int]:
+    """The processes whose parent this one is."""
+    return [other for other in map(int, filter(str.isdigit, os.listdir("/proc"))) if parent(other) == pid]
 
 
 def parent(pid: int) -> int:
