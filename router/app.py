@@ -29,6 +29,7 @@ from router.work.embedded import KILL_AFTER_S, NAME, EmbeddedWorker
 from router.work.finish import Finish
 from router.work.fleet import Fleet
 from router.work.lanes import Lanes, Needs
+from router.work.matching import Matching
 from router.work.submit import Submit
 from router.work.sweep import Sweep
 from skills.cache import Library
@@ -80,6 +81,7 @@ class House:
     due: Due
     duties: Duties
     fleet: Fleet
+    matching: Matching
     submit: Submit
     census: Census
     watch: Watch
@@ -156,11 +158,14 @@ class House:
         for job_id in self.store.jobs:
             self.engine.wake(("job", job_id))
             self.engine.wake(("events", job_id))
+        for key in self.matching.waiting():
+            self.engine.wake(key)
         self.engine.stop()
 
     def close(self) -> None:
         """The loop has ended: put everything on the disk."""
         self.embedded.kill()
+        self.matching.close()
         self.store.engine.close()
         self.log.info("stopped", jobs=len(self.store.jobs))
 
@@ -248,6 +253,7 @@ def build(settings: Settings, config_folder: ConfigFolder, engine: Engine, embed
     duties = Duties(store, control, finish, leases, registry, due, clock, dispatch.refresh)
     fleet = Fleet(store, registry, leases, dispatch, finish, duties, lambda: house.config().fleet, lambda: house.leaving())
     census = Census()
+    matching = Matching(engine.post, engine.wake, log)
     submit = Submit(store, library, definitions, content, lambda: house.config(), census.live, lambda: house.leaving(), clock.wall,
                     lambda: engine.loop.now)
     watch = Watch(lambda job_id: engine.wake(("events", job_id)))
@@ -268,7 +274,7 @@ def build(settings: Settings, config_folder: ConfigFolder, engine: Engine, embed
         store.index_jobs(index)
     store.when_committed(watch.committed)
     house = House(settings, clock, log, config_folder, engine, store, content, library, definitions, lanes, lease_clock, leases, registry, dispatch,
-                  finish, control, due, duties, fleet, submit, census, watch, why, sweep, embedded)
+                  finish, control, due, duties, fleet, matching, submit, census, watch, why, sweep, embedded)
     return house
 
 

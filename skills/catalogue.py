@@ -6,6 +6,7 @@ The index is built when it is first asked for, from the skills that this version
 from __future__ import annotations
 
 import difflib
+import hashlib
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,9 +16,9 @@ from skills.definition import Definition
 from skills.match import Document, Index, Ranking
 from skills.parse import NAME_CHARACTERS_MAX
 
-RANKINGS_MAX = 1_024                # remembered per catalogue: the busiest texts of a router, a few MB
+RANKINGS_MAX = 2_048                # remembered per catalogue, some 3 kB each: more than a batch has texts
 NEIGHBOURS = 100                    # names on either side that a misspelled one is compared with: a millisecond or two
-RANKED_CHARACTERS_MAX = 500         # longer texts hardly come twice
+RANKED_CHARACTERS_MAX = 200         # of a text that is kept as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,15 @@ class Catalogue:
         return difflib.get_close_matches(name[:NAME_CHARACTERS_MAX], self.names[max(0, at - NEIGHBOURS):at + NEIGHBOURS], 3)
 
     @cached_property
+    def documents(self) -> tuple[Document, ...]:
+        """What the skills that can be chosen unnamed say of themselves."""
+        return tuple([Document(skill.name, skill.description, skill.keywords, skill.examples, skill.body)
+                      for skill in self.skills.values() if skill.runnable])
+
+    @cached_property
     def index(self) -> Index:
-        """The index over the skills that can be chosen unnamed."""
-        return Index.build([Document(skill.name, skill.description, skill.keywords, skill.examples, skill.body)
-                            for skill in self.skills.values() if skill.runnable], self.before)
+        """The index over them."""
+        return Index.build(self.documents, self.before)
 
     def last_index(self) -> Index | None:
         """The newest index that was built so far, whose reading of unchanged skills the next catalogue's index takes over."""
@@ -75,13 +81,24 @@ class Catalogue:
         return built or self.before
 
     def rank(self, text: str, most: int) -> Ranking:
-        """The best candidates for a text, best first; the answer for a short text is remembered as long as this catalogue lives."""
-        key = (text, most)
-        known = self._rankings.get(key)
+        """The best candidates for a text, best first; the answer is remembered, while others are not asked for, as long as this catalogue lives."""
+        known = self._rankings.get(_key(text, most))
         if known is None:
             known = self.index.rank(text, most)
-            if len(text) <= RANKED_CHARACTERS_MAX:
-                if len(self._rankings) >= RANKINGS_MAX:
-                    del self._rankings[next(iter(self._rankings))]
-                self._rankings[key] = known
+            self.remember(text, most, known)
         return known
+
+    def knows(self, text: str, most: int) -> bool:
+        """True if `rank` has the answer without an index."""
+        return _key(text, most) in self._rankings
+
+    def remember(self, text: str, most: int, ranking: Ranking) -> None:
+        """What an index of this catalogue said elsewhere."""
+        if len(self._rankings) >= RANKINGS_MAX:
+            del self._rankings[next(iter(self._rankings))]
+        self._rankings[_key(text, most)] = ranking
+
+
+def _key(text: str, most: int) -> tuple[str, int]:
+    """Of a long text only its digest is kept."""
+    return (text if len(text) <= RANKED_CHARACTERS_MAX else hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(), most)

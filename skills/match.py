@@ -14,9 +14,13 @@ from dataclasses import dataclass
 from heapq import nlargest
 from typing import NamedTuple
 
+from skills import confidence
+from skills.confidence import Evidence
+from skills.exclusions import without_exclusions
 from skills.function_words import FUNCTION_WORDS
-from skills.postings import BEGINNINGS_CHARACTERS, FIELDS, Document, Posting, Reading, idf, read, weigh
-from skills.words import cut, stem
+from skills.linear import EXAMPLE_FEATURES_MAX, Example, Model, Seen
+from skills.postings import BEGINNINGS_CHARACTERS, FIELDS, PRIOR_DOCUMENTS, TEXT_CHARACTERS_MAX, Document, Posting, Reading, idf, read, weigh
+from skills.words import Cut, cut, stem
 
 __all__ = ["CANDIDATES_MAX", "CONFIDENCE_MIN", "Candidate", "Document", "Index", "Ranking", "Term"]
 
@@ -25,11 +29,14 @@ CANDIDATES_MAX = 5                     # of a ranking, if nothing else is asked 
 TERMS_SHOWN_MAX = 6                    # of a candidate
 CHARACTERS_MAX = 4_000                 # of a task that are read: what is wanted stands at its beginning, a pasted document does not say it
 WORDS_MAX = 100                        # different words of a task that are looked up, which bounds the time of a rank
+SHORTLIST = 12                         # candidates of the quick scores that are looked at closely
+RIVALS = 5                             # of an example, that it is told from
+WORDS_SHARE = 0.15                     # of the words' score, for each root of the mass of a task: a long task meets more by accident
 BEGINNING_MEANINGS = (0.2, 0.6)        # how far a word is understood of which only such a beginning is known
 FUNCTION_MASS = 0.1                    # of a function word or an unknown number, where other words have their idf
+IMAGINED_SCORE = 0.3                   # of a skill that might be there: in a small catalogue a lead over nothing proves little
+SENSE_MIN = 0.2                        # how near a candidate must be in sense that shares no word with the task
 MASS_PRIOR = 2.0                       # unknown mass that every task has: one of nothing but function words is not understood
-WEIGHTS = (1.27, -0.87, 2.25, 11.74)    # of the features, and their offset: a logistic regression on whether the first candidate is right
-BIAS = -3.58
 
 assert len(BEGINNING_MEANINGS) == len(BEGINNINGS_CHARACTERS)
 
@@ -44,12 +51,22 @@ class Term(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A skill that might fit. `score` compares skills for one task, `confidence` (0 to 1) is the chance that this is the right one."""
+    """A skill that might fit. `score` compares skills for one task, `evidence` tells what it is made of."""
 
     name: str
     score: float
-    confidence: float
+    evidence: Evidence
     terms: tuple[Term, ...]
+
+    @property
+    def fits(self) -> float:
+        """The chance (0 to 1) that the task is one for this skill."""
+        return confidence.fits(self.evidence)
+
+    @property
+    def confidence(self) -> float:
+        """The chance (0 to 1) that this is the skill to take."""
+        return confidence.right(self.evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +85,14 @@ class _Asked(NamedTuple):
     met: tuple[tuple[float, Posting], ...]
 
 
+class _Quick(NamedTuple):
+    """Scores of all skills: by the words that they share with the task, by sense, and both together."""
+
+    words: list[float]
+    senses: list[float]
+    together: list[float]
+
+
 class _Carried(NamedTuple):
     """A word of a task that speaks for one skill: what it adds to the score, how far it is understood, and the field that gives most."""
 
@@ -80,13 +105,30 @@ class _Carried(NamedTuple):
 class Index:
     """A catalogue ready to be asked. Immutable."""
 
-    __slots__ = ("_mass_max", "_names", "_postings", "_readings")
+    __slots__ = ("_imagined", "_mass_max", "_model", "_names", "_postings", "_readings")
 
-    def __init__(self, names: tuple[str, ...], postings: dict[str, Posting], readings: dict[Document, tuple[Reading, ...]]) -> None:
-        self._names = names
-        self._postings = postings
+    def __init__(self, documents: tuple[Document, ...], readings: dict[Document, tuple[Reading, ...]]) -> None:
+        self._names = tuple(document.name for document in documents)
         self._readings = readings
-        self._mass_max = idf(len(names), 0)
+        self._postings = weigh([readings[document] for document in documents])
+        self._mass_max = idf(len(documents), 0)
+        self._imagined = IMAGINED_SCORE * PRIOR_DOCUMENTS / (PRIOR_DOCUMENTS + len(documents))
+        texts = [[cut(text) for text in (_own_text(document), *document.examples)] for document in documents]
+        self._model = Model(texts)
+        self._train(texts)
+
+    def _train(self, texts: list[list[Cut]]) -> None:
+        """Tell skills with examples from those that are near them."""
+        examples: list[Example] = []
+        for skill, own in enumerate(texts):
+            for text in own if len(own) > 1 else ():
+                seen = self._model.see(text, EXAMPLE_FEATURES_MAX)
+                quick = self._quick_scores(self._asked(text), seen)
+                rivals = [rival for rival in _best(quick.together, RIVALS + 1) if rival != skill][:RIVALS]
+                if rivals:
+                    examples.append(Example(seen, skill, rivals))
+        if examples:
+            self._model.train(examples)
 
     @staticmethod
     def build(documents: Iterable[Document], before: Index | None = None) -> Index:
@@ -95,23 +137,32 @@ class Index:
         catalogue = tuple(documents)
         known = before._readings if before else {}
         readings = {document: known.get(document) or read(document) for document in catalogue}
-        return Index(tuple(document.name for document in catalogue), weigh([readings[document] for document in catalogue]), readings)
+        return Index(catalogue, readings)
 
     def rank(self, text: str, k: int = CANDIDATES_MAX) -> Ranking:
         """The `k` skills that fit the text best. A skill that shares nothing with it is no candidate."""
-        asked = self._asked(text)
-        scores = [0.0] * len(self._names)
+        pieces = cut(text[:CHARACTERS_MAX])
+        asked, seen = self._asked(pieces), self._model.see(pieces)
+        quick = self._quick_scores(asked, seen)
+        scores = {skill: quick.together[skill] + self._model.feature_score(skill, seen) for skill in _best(quick.together, max(k + 1, SHORTLIST))
+                  if quick.words[skill] or quick.senses[skill] >= SENSE_MIN}
+        best = sorted(scores, key=lambda skill: -scores[skill])
+        return Ranking(tuple([self._candidate(asked, document, quick, scores, best) for document in best[:k]]),
+                       tuple([word.word for word in asked if word.mass > FUNCTION_MASS and not _is_known(word)]))
+
+    def _quick_scores(self, asked: list[_Asked], seen: Seen) -> _Quick:
+        """What is found without looking at each skill."""
+        words = [0.0] * len(self._names)
         for word in asked:
             for _, posting in word.met:
                 for document, weight in zip(posting.documents, posting.weights, strict=True):
-                    scores[document] += weight
-        best = _best(scores, max(k, 1) + 1)
-        return Ranking(tuple([self._candidate(asked, document, scores, best) for document in best[:k]]),
-                       tuple([word.word for word in asked if word.mass > FUNCTION_MASS and not _is_known(word)]))
+                    words[document] += weight
+        share = WORDS_SHARE / math.sqrt(MASS_PRIOR + sum([word.mass for word in asked]))
+        senses = self._model.sense_scores(seen)
+        return _Quick(words, senses, [share * score + sense for score, sense in zip(words, senses, strict=True)])
 
-    def _asked(self, text: str) -> list[_Asked]:
+    def _asked(self, pieces: Cut) -> list[_Asked]:
         """The words of a task with what they meet. Compounds count where a skill knows them."""
-        pieces = cut(text[:CHARACTERS_MAX])
         asked: dict[str, _Asked] = {}
         for word in pieces.words:
             term = stem(word)
@@ -139,16 +190,33 @@ class Index:
         mass = posting.idf if posting else FUNCTION_MASS if word.isdecimal() else self._mass_max
         return _Asked(word, mass, tuple(met))
 
-    def _candidate(self, asked: list[_Asked], document: int, scores: list[float], best: list[int]) -> Candidate:
+    def _candidate(self, asked: list[_Asked], document: int, quick: _Quick, scores: dict[int, float], best: list[int]) -> Candidate:
         """One of the best with its evidence."""
         score = scores[document]
         carried = sorted(_carried(asked, document), key=lambda each: -each.gained)
-        rival = 0.0
-        if len(best) > 1:
-            rival = scores[best[1] if best[0] == document else best[0]]
-        features = _features(sum(word.mass for word in asked), carried, score, rival)
-        return Candidate(self._names[document], score, _confidence(features),
-                         tuple([Term(each.word, each.gained / score, FIELDS[each.field].name) for each in carried[:TERMS_SHOWN_MAX]]))
+        rival = max([scores[other] for other in best[:2] if other != document], default=0.0)
+        evidence = _evidence(MASS_PRIOR + sum([word.mass for word in asked]), carried, quick.senses[document],
+                             score - quick.together[document], _lead(score, max(rival, self._imagined)))
+        whole = quick.words[document]
+        return Candidate(self._names[document], score, evidence,
+                         tuple([Term(each.word, each.gained / whole, FIELDS[each.field].name) for each in carried[:TERMS_SHOWN_MAX]]))
+
+
+def _evidence(mass: float, carried: list[_Carried], sense: float, features: float, lead: float) -> Evidence:
+    """What speaks for a candidate; `carried` has the words of the task that do, largest first, `mass` is that of the whole task."""
+    content = [each.mass for each in carried if each.word not in FUNCTION_WORDS]
+    coverage = sum([each.mass for each in carried]) / mass
+    return Evidence(sum(content[1:]) / mass, coverage, sense, features, math.log(mass), lead)
+
+
+def _lead(score: float, rival: float) -> float:
+    """Of one score over another, relative to both: up to 1."""
+    return (score - rival) / (abs(score) + abs(rival))
+
+
+def _own_text(document: Document) -> str:
+    """What a skill says of itself, but for its body."""
+    return " ".join((document.name, without_exclusions(document.description[:TEXT_CHARACTERS_MAX]), *document.keywords))
 
 
 def _is_known(word: _Asked) -> bool:
@@ -182,24 +250,3 @@ def _best(scores: list[float], k: int) -> list[int]:
     chosen = [document for document, score in enumerate(scores) if score >= least and score]
     chosen.sort(key=lambda document: -scores[document])
     return chosen[:k]
-
-
-def _features(mass: float, carried: list[_Carried], score: float, rival: float) -> tuple[float, ...]:
-    """What tells a task that fits from one that does not, in numbers that mean the same in every catalogue; in the order of WEIGHTS.
-
-    `mass` is that of the whole task, `carried` has its words that speak for the skill, largest first, `rival` is the best score of another skill."""
-    whole = mass + MASS_PRIOR
-    content = [each.mass for each in carried if each.word not in FUNCTION_WORDS]
-    coverage = sum([each.mass for each in carried]) / whole
-    return (
-        math.log1p(score),                                             # weight of the evidence
-        math.log1p(len(carried)),                                      # words that it is made of: the same weight from many is less
-        sum(content[1:]) / whole,                                      # what is understood without the strongest word: one may be luck
-        # the lead over the nearest other skill, as far as the task is understood; that of one word is half a lead
-        coverage * (score - rival) / (score + rival) * min(1.0, len(content) / 2),
-    )
-
-
-def _confidence(features: tuple[float, ...]) -> float:
-    """The chance that the skill is the right one: a logistic function of the features."""
-    return 1 / (1 + math.exp(-BIAS - sum([weight * value for weight, value in zip(WEIGHTS, features, strict=True)])))

@@ -145,6 +145,11 @@ class NoSkillMatches(Fault):
     status, code = 422, "no_skill_matches"
 
 
+class CatalogueLoading(Fault):
+    """The skills are being read for matching, which takes long; a task that names its skill is taken meanwhile."""
+    status, code = 503, "catalogue_loading"
+
+
 class UnknownSkill(Fault):
     """No skill has this name."""
     status, code = 404, "unknown_skill"

@@ -1,6 +1,6 @@
 """The command `match`: which skill fits each of many tasks, as JSON lines. To measure the matcher, on a library or on a catalogue in one file.
 
-In, a line for each task: {"q": "...", "k": 5}. Out, a line for each: {"ranked": [["name", confidence], ...], "skill": "name" or null}, best first;
+In, a line for each task: {"q": "...", "k": 5}. Out, a line for each: {"ranked": [["name", fits], ...], "skill": "name" or null}, best first;
 `skill` is the router's own decision, null where nothing fits. A line that cannot be read is answered with {"error": {"code", "detail"}}.
 A catalogue file has a line for each skill: {"name", "description", "keywords"?: [...], "examples"?: [...], "body"?: "..."}.
 """
@@ -97,9 +97,9 @@ def answer(source: Iterable[str], sink: IO[str], judge: Judge) -> int:
 
 
 def document(ranking: Ranking, decision: Decision) -> dict[str, Any]:
-    """The reply. How sure the answer is goes down the list, as ranks do."""
+    """The reply. How well a skill fits goes down the list, as ranks do."""
     ranked, least = [], 1.0
     for candidate in ranking.candidates:
-        least = min(least, candidate.confidence)
+        least = min(least, candidate.fits)
         ranked.append([candidate.name, round(least, 6)])
     return {"ranked": ranked, "skill": decision.target or None if decision.dispatch else None}

@@ -45,7 +45,7 @@ def _why(candidates: Sequence[Candidate]) -> str:
 
 def _terms(candidate: Candidate) -> str:
     shown = [f"{term.word} ({term.field})" for term in candidate.terms[:TERMS_SHOWN]]
-    return ", ".join(shown) or "nothing in particular"
+    return ", ".join(shown) or "what it is about, not by its words"
 
 
 def _unknown(words: Sequence[str]) -> str:

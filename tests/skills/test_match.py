@@ -123,7 +123,8 @@ def test_a_catalogue_of_one_still_refuses_what_it_does_not_know() -> None:
 def test_what_a_skill_says_it_is_not_for_does_not_attract() -> None:
     for exclusion in ("Do NOT use for invoices or receipts.", "Not for invoices.", "Never use it when invoices are meant.",
                       "Don't trigger on invoices", "no usar para invoices", "不要用于 invoices。", "invoices 不要用。", "invoices には使用しない。"):
-        same(names([Document("a", f"Prints letters. {exclusion}"), Document("b", "Sorts photos.")], "invoices"), [])
+        ranking = Index.build([Document("a", f"Prints letters. {exclusion}"), Document("b", "Sorts photos.")]).rank("invoices")
+        same([candidate.terms for candidate in ranking.candidates if candidate.terms or candidate.confidence > CONFIDENCE_MIN], [])
     same(names([Document("a", "Prints letters; do not use for photos. Also prints invoices.")], "invoices"), ["a"])
 
 
@@ -153,7 +154,7 @@ def test_inflections_and_spellings_meet() -> None:
         ("настройки", "настройка"), ("temporizadores", "temporizador"), ("ｆｕｌｌ ｗｉｄｔｈ", "full width"), ("حِساب", "حساب"),
         ("天気予報", "天気"), ("번역하기", "번역을"), ("พยากรณ์อากาศ", "อากาศ"), ("हिन्दी", "हिन्दी"),
     ):
-        same((said, names([Document("x", said), Document("y", "something else")], asked)), (said, ["x"]))
+        same((said, names([Document("x", said), Document("y", "something else")], asked)[:1]), (said, ["x"]))
 
 
 def test_texts_are_cut_the_way_their_script_is_written() -> None:

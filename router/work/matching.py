@@ -1,0 +1,88 @@
+"""Rankings for tasks in plain words, found off the loop: a thread asks the ranking process, the catalogue remembers, whoever waits is woken."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Iterable
+from functools import partial
+from itertools import count
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from skills.catalogue import Catalogue
+from skills.match import Ranking
+from skills.ranker import Ranker
+from state.log import Log
+
+CLOSE_S_MAX = 1.0
+
+
+class Question(NamedTuple):
+    """Texts to be ranked over a catalogue; `key` is woken then."""
+
+    key: Hashable
+    catalogue: Catalogue
+    texts: tuple[str, ...]
+    most: int
+
+
+class Matching:
+    """One question after the other. `post` goes on on the loop, `wake` lets go on what is parked on a key."""
+
+    def __init__(self, post: Callable[[Callable[[], object]], None], wake: Callable[[Hashable], None], log: Log) -> None:
+        self._post, self._wake, self._log = post, wake, log
+        self._ranker = Ranker()
+        self._questions: SimpleQueue[Question | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._numbers = count()
+        self._waiting: dict[tuple[int, int, tuple[str, ...]], Hashable] = {}
+
+    def ask(self, catalogue: Catalogue, texts: Iterable[str], most: int) -> Hashable | None:
+        """None if the catalogue knows the rankings of all texts; else a key that is woken when it does."""
+        missing = tuple([text for text in dict.fromkeys(texts) if not catalogue.knows(text, most)])
+        if not missing:
+            return None
+        same = (catalogue.version, most, missing)
+        key = self._waiting.get(same)
+        if key is None:
+            key = self._waiting[same] = ("ranking", next(self._numbers))
+            self._questions.put(Question(key, catalogue, missing, most))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="matching", daemon=True)
+                self._thread.start()
+        return key
+
+    def waiting(self) -> list[Hashable]:
+        """Keys that are not woken yet."""
+        return list(self._waiting.values())
+
+    def close(self) -> None:
+        """End the thread and the process."""
+        if self._thread is not None:
+            self._questions.put(None)
+            self._ranker.stop()
+            self._thread.join(CLOSE_S_MAX)
+
+    def _serve(self) -> None:
+        while (question := self._questions.get()) is not None:
+            catalogue = question.catalogue
+            try:
+                rankings = self._ranker.rank(catalogue.version, catalogue.documents, question.texts, question.most)
+            except Exception as error:
+                self._post(partial(self._failed, question, f"{type(error).__name__}: {error}"))
+            else:
+                self._post(partial(self._answered, question, rankings))
+                del rankings
+            del question, catalogue                    # an idle thread keeps nothing alive
+        self._ranker.close()
+
+    def _failed(self, question: Question, why: str) -> None:
+        """Nobody is woken: their time runs out, and they are told to come again."""
+        self._log.error("ranking_failed", catalogue=question.catalogue.version, why=why)
+        del self._waiting[question.catalogue.version, question.most, question.texts]
+
+    def _answered(self, question: Question, rankings: list[Ranking]) -> None:
+        for text, ranking in zip(question.texts, rankings, strict=True):
+            question.catalogue.remember(text, question.most, ranking)
+        del self._waiting[question.catalogue.version, question.most, question.texts]
+        self._wake(question.key)
