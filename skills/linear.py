@@ -24,7 +24,7 @@ SENSE_WEIGHT = 1.2                     # of a sense, where features are 1 long t
 FEATURES_MAX = 400                     # of a text, the heaviest
 EXAMPLE_FEATURES_MAX = 100             # of an example: what a long one has beside them teaches nothing and takes its time
 COUNTED_MAX = 4_000                    # texts that tell how rare a feature is: more tell the same
-ROWS_KEPT = 1_000                      # skills without examples whose features are remembered, 10 kB each
+ROWS_KEPT = 1_000                      # skills without examples whose features are remembered, some 16 kB each
 SEED = 1
 
 Features = dict[str, float]

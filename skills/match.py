@@ -113,7 +113,7 @@ class Index:
         self._postings = weigh([readings[document] for document in documents])
         self._mass_max = idf(len(documents), 0)
         self._imagined = IMAGINED_SCORE * PRIOR_DOCUMENTS / (PRIOR_DOCUMENTS + len(documents))
-        texts = [[cut(text) for text in (_own_text(document), *document.examples)] for document in documents]
+        texts = [[cut(text[:TEXT_CHARACTERS_MAX]) for text in (_own_text(document), *document.examples)] for document in documents]
         self._model = Model(texts)
         self._train(texts)
 

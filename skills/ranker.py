@@ -1,6 +1,6 @@
 """A process that ranks: it keeps the index of the newest catalogue and answers which skills fit which texts.
 
-To build an index takes a tenth of a second for a small library and seconds for a large one, and to rank in a large one takes milliseconds; on the
+To build an index takes a fifth of a second for a small library and seconds for a large one, and to rank in a large one takes milliseconds; on the
 server's thread that would be a pause for everybody. `Ranker` is the server's end, for one thread; the other end is this module's `main`. They speak
 in pickled values over pipes that nobody else can reach.
 """

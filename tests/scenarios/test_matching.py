@@ -5,6 +5,7 @@ import shutil
 import signal
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.house import a_server, a_skill, alive, children, eventually
@@ -67,36 +68,39 @@ def test_a_process_that_dies_is_replaced_and_every_task_is_answered():
         same(routed(server, RAIN), "weather")
 
 
+@contextmanager
+def one_that_waits(server):
+    """(the process that ranks, which stands still; a list that gets the reply to a task that waits for it)."""
+    same(routed(server, WAKE), "alarm")
+    ranker = ranker_of(server)
+    os.kill(ranker, signal.SIGSTOP)
+    replies = []
+    waits = threading.Thread(target=lambda: replies.append(server.ask("POST", "/tasks", {"task": RAIN, "input": {}})))
+    waits.start()
+    try:
+        yield ranker, replies
+    finally:
+        waits.join(30)
+
+
 def test_who_waits_too_long_is_told_to_come_again_and_nobody_else_waits():
     with a_server(SKILLS) as server:
-        same(routed(server, WAKE), "alarm")
-        ranker = ranker_of(server)
-        os.kill(ranker, signal.SIGSTOP)
-        refused = []
-        waits = threading.Thread(target=lambda: refused.append(server.ask("POST", "/tasks", {"task": RAIN, "input": {}})))
-        waits.start()
-        began = time.monotonic()
-        same(server.post("/tasks?wait=30", {"skill": "weather", "input": {}})["state"], "done")
-        same(routed(server, WAKE), "alarm")                # that answer is known
-        assert time.monotonic() - began < 4.0
-        waits.join(30)
-        same((refused[0].status, refused[0].value["code"], refused[0].headers["retry-after"]), (503, "catalogue_loading", "2"))
+        with one_that_waits(server) as (ranker, replies):
+            began = time.monotonic()
+            same(server.post("/tasks?wait=30", {"skill": "weather", "input": {}})["state"], "done")
+            same(routed(server, WAKE), "alarm")            # that answer is known
+            assert time.monotonic() - began < 4.0
+        same((replies[0].status, replies[0].value["code"], replies[0].headers["retry-after"]), (503, "catalogue_loading", "2"))
         os.kill(ranker, signal.SIGCONT)
         same(routed(server, RAIN), "weather")
 
 
 def test_a_server_that_is_stopped_answers_those_that_wait_and_does_not_wait_for_the_process():
     with a_server(SKILLS) as server:
-        same(routed(server, WAKE), "alarm")
-        ranker = ranker_of(server)
-        os.kill(ranker, signal.SIGSTOP)
-        refused = []
-        waits = threading.Thread(target=lambda: refused.append(server.ask("POST", "/tasks", {"task": RAIN, "input": {}})))
-        waits.start()
-        eventually("it is asked", lambda: server.get("/ready") and time.sleep(0.2) is None)
-        began = time.monotonic()
-        same(server.stop(), 0)
-        waits.join(30)
-        same((refused[0].status, refused[0].value["code"]), (503, "shutting_down"))
+        with one_that_waits(server) as (ranker, replies):
+            eventually("it is asked", lambda: server.get("/ready") and time.sleep(0.2) is None)
+            began = time.monotonic()
+            same(server.stop(), 0)
+        same((replies[0].status, replies[0].value["code"]), (503, "shutting_down"))
         assert time.monotonic() - began < 4.0
         eventually("the process has ended", lambda: not alive(ranker))
