@@ -159,7 +159,7 @@ def calibration_error(chances: Sequence[tuple[float, bool]]) -> float:
 
 
 RIGHT_USES = tuple(range(len(Evidence._fields)))
-FITS_USES = tuple(Evidence._fields.index(name) for name in ("rest", "coverage", "sense", "features"))
+FITS_USES = tuple(Evidence._fields.index(name) for name in ("rest", "coverage", "sense", "features", "known", "taught"))
 
 
 def main(argv: list[str]) -> int:

@@ -238,7 +238,7 @@ def build(settings: Settings, config_folder: ConfigFolder, engine: Engine, embed
     files = FileEngine(disk, settings.data, clock, log, writer, keep_of(config_folder.current), ProcessFiler(disk, lock),
                        partial(in_place, settings.data, lock))
     store = Store(files, clock, Ids(clock, source.getrandbits), log)
-    library = Library(settings.skills, clock, log)
+    library = Library(settings.skills, clock, log, vectors=settings.vectors)
     definitions = Definitions(disk, settings.data)
     content = Content(settings.data / "artifacts")
     lease_clock = LeaseClock(clock, engine.served_until)
@@ -253,7 +253,7 @@ def build(settings: Settings, config_folder: ConfigFolder, engine: Engine, embed
     duties = Duties(store, control, finish, leases, registry, due, clock, dispatch.refresh)
     fleet = Fleet(store, registry, leases, dispatch, finish, duties, lambda: house.config().fleet, lambda: house.leaving())
     census = Census()
-    matching = Matching(engine.post, engine.wake, log)
+    matching = Matching(engine.post, engine.wake, log, settings.data / "matching" / "index", settings.vectors)
     submit = Submit(store, library, definitions, content, lambda: house.config(), census.live, lambda: house.leaving(), clock.wall,
                     lambda: engine.loop.now)
     watch = Watch(lambda job_id: engine.wake(("events", job_id)))

@@ -95,6 +95,7 @@ class Settings:
     worker: bool = True
     slots: int = 1
     worker_arguments: tuple[str, ...] = ()
+    vectors: bool = True                       # whether matching uses word vectors
 
 
 def load(folder: Path) -> Config:

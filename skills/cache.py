@@ -74,13 +74,16 @@ class _Root:
 class Library:
     """All skills. Lives on the loop's thread; only it and `clock`, `stat_of` and `read` touch anything outside."""
 
-    def __init__(self, roots: Sequence[Path] | Path, clock: Clock, log: Log, stat_of: Stat = os.stat, read: Read = read_file) -> None:
+    def __init__(self, roots: Sequence[Path] | Path, clock: Clock, log: Log, stat_of: Stat = os.stat, read: Read = read_file,
+                 vectors: bool = True) -> None:
+        """`vectors`: whether matching uses word vectors."""
         paths = [roots] if isinstance(roots, Path) else roots
         self._roots = [_Root(number, path) for number, path in enumerate(paths)]
         self._clock = clock
         self._log = log
         self._stat = stat_of
         self._read = read
+        self._vectors = vectors
         self._folders: dict[tuple[int, str], _Folder] = {}
         self._claims: dict[str, _Folder] = {}
         self._catalogue = Catalogue(0, {}, ())
@@ -308,7 +311,7 @@ class Library:
                 broken.append(BrokenSkill(name, folder.path.name, str(folder.path), *problem, since, served.version if served else None))
         self._claims = claims
         last = self._catalogue
-        self._catalogue = Catalogue(last.version + 1, dict(sorted(skills.items())), tuple(broken), last.last_index())
+        self._catalogue = Catalogue(last.version + 1, dict(sorted(skills.items())), tuple(broken), self._vectors)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

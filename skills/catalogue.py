@@ -46,12 +46,13 @@ class BrokenSkill:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Skills by name in order of name, the broken ones, and the index. `version` grows with every change and means nothing elsewhere."""
+    """Skills by name in order of name, the broken ones, and the index. `version` grows with every change and means nothing elsewhere;
+    `vectors` says whether matching uses word vectors."""
 
     version: int
     skills: Mapping[str, Definition]
     broken: tuple[BrokenSkill, ...]
-    before: Index | None = field(default=None, repr=False, compare=False)
+    vectors: bool = field(default=True, compare=False)
     _rankings: dict[tuple[str, int], Ranking] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -73,12 +74,7 @@ class Catalogue:
     @cached_property
     def index(self) -> Index:
         """The index over them."""
-        return Index.build(self.documents, self.before)
-
-    def last_index(self) -> Index | None:
-        """The newest index that was built so far, whose reading of unchanged skills the next catalogue's index takes over."""
-        built: Index | None = self.__dict__.get("index")        # where cached_property keeps it
-        return built or self.before
+        return Index.build(self.documents, self.vectors)
 
     def rank(self, text: str, most: int) -> Ranking:
         """The best candidates for a text, best first; the answer is remembered, while others are not asked for, as long as this catalogue lives."""

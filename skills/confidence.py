@@ -20,12 +20,14 @@ class Evidence(NamedTuple):
     features: float                    # how much of its features there is, as the model scores it
     mass: float                        # how much the task says: the logarithm of its mass
     lead: float                        # over the next candidate, relative to both scores
+    known: float                       # how much of the sense of the task is known: where it is little, a sense that is not near says little
+    taught: float                      # 1 where the skill has examples, else 0
 
 
-RIGHT = Evidence(1.269, 1.613, 1.858, 4.250, 0.440, 4.280)
-RIGHT_BIAS = -4.740
-FITS = Evidence(3.215, 0.825, 1.635, 4.865, 0.000, 0.000)
-FITS_BIAS = -1.633
+RIGHT = Evidence(1.706, 1.554, 3.978, 3.678, 0.186, 3.867, -2.515, -0.751)
+RIGHT_BIAS = -2.664
+FITS = Evidence(1.415, 2.998, 4.978, 4.620, 0.000, 0.000, -3.378, -1.569)
+FITS_BIAS = -0.282
 
 
 def right(evidence: Evidence) -> float:

@@ -5,9 +5,13 @@ Pieces let inflections, compounds and typos meet in any language with an alphabe
 
 from __future__ import annotations
 
+from collections import Counter
+from functools import lru_cache
 from itertools import pairwise
 
 from skills.words import Cut, stem
+
+WORDS_REMEMBERED = 20_000              # whose pieces are known, a kilobyte each
 
 
 def counts(cut: Cut) -> dict[str, int]:
@@ -15,10 +19,12 @@ def counts(cut: Cut) -> dict[str, int]:
     stems = [stem(word) for word in cut.words]
     found = stems + [stem(word) for word in cut.compounds] + [f"{one} {other}" for one, other in pairwise(stems)]
     for word in cut.words:
-        edged = f"<{word}>"
-        found += [f"3{edged[at:at + 3]}" for at in range(len(edged) - 2)]
-        found += [f"4{edged[at:at + 4]}" for at in range(len(edged) - 3)]
-    counted: dict[str, int] = {}
-    for feature in found:
-        counted[feature] = counted.get(feature, 0) + 1
-    return counted
+        found += _pieces(word)
+    return Counter(found)
+
+
+@lru_cache(WORDS_REMEMBERED)
+def _pieces(word: str) -> tuple[str, ...]:
+    """Those of one word, whose ends count as characters."""
+    edged = f"<{word}>"
+    return tuple([f"3{edged[at:at + 3]}" for at in range(len(edged) - 2)] + [f"4{edged[at:at + 4]}" for at in range(len(edged) - 3)])

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from operator import mul
 from typing import NamedTuple
 
+from skills.document import Document, cut_document
 from skills.features import counts
-from skills.lanes import Lanes
-from skills.vectors import Vector, dot, table
+from skills.vectors import Vector, added, dot
 from skills.words import Cut
 
 PASSES = 8
@@ -24,7 +26,7 @@ SENSE_WEIGHT = 1.2                     # of a sense, where features are 1 long t
 FEATURES_MAX = 400                     # of a text, the heaviest
 EXAMPLE_FEATURES_MAX = 100             # of an example: what a long one has beside them teaches nothing and takes its time
 COUNTED_MAX = 4_000                    # texts that tell how rare a feature is: more tell the same
-ROWS_KEPT = 1_000                      # skills without examples whose features are remembered, some 16 kB each
+ROWS_KEPT = 4_000                      # skills without examples whose features are remembered, some 14 kB each
 SEED = 1
 
 Features = dict[str, float]
@@ -46,27 +48,39 @@ class Example(NamedTuple):
 
 
 class Rarity:
-    """What each feature is worth: its inverse document frequency."""
+    """What each feature is worth: its inverse document frequency in some texts."""
 
-    def __init__(self, texts: Sequence[Cut]) -> None:
+    __slots__ = ("_idf", "_idf_unknown")
+
+    def __init__(self, texts: Iterable[Cut]) -> None:
         holding: dict[str, int] = {}
-        sample = texts[::-(-len(texts) // COUNTED_MAX) or 1]
-        for text in sample:
+        number = 0
+        for text in texts:
+            number += 1
             for feature in counts(text):
                 holding[feature] = holding.get(feature, 0) + 1
-        self._idf_unknown = math.log(1 + len(sample)) + 1
-        self._idf = {feature: math.log((1 + len(sample)) / (1 + count)) + 1 for feature, count in holding.items()}
+        self._idf_unknown = math.log(1 + number) + 1
+        self._idf = {feature: math.log((1 + number) / (1 + count)) + 1 for feature, count in holding.items()}
 
     def weigh(self, counted: Mapping[str, int], most: int = FEATURES_MAX) -> Features:
         """The heaviest of those features that the catalogue has; 1 long with those that it does not have."""
-        idf = self._idf
-        weighed = {feature: (1 + math.log(count)) * idf[feature] for feature, count in counted.items() if feature in idf}
-        unknown = len(counted) - len(weighed)
-        if len(weighed) > most:
-            least = sorted(weighed.values())[-most]
-            weighed = {feature: weight for feature, weight in weighed.items() if weight >= least}
-        length = math.sqrt(sum([weight * weight for weight in weighed.values()]) + unknown * self._idf_unknown ** 2) or 1.0
+        known = self.known(counted)
+        weighed = _heaviest(known, most)
+        length = math.hypot(math.sqrt(len(counted) - len(known)) * self._idf_unknown, *weighed.values()) or 1.0
         return {feature: weight / length for feature, weight in weighed.items()}
+
+    def known(self, counted: Mapping[str, int]) -> Features:
+        """Those that the catalogue has, as heavy as they are."""
+        idf = self._idf
+        return {feature: idf[feature] if count == 1 else (1 + math.log(count)) * idf[feature] for feature, count in counted.items() if feature in idf}
+
+
+def _heaviest(features: Features, most: int) -> Features:
+    """The heaviest, those that are as heavy as the last of them included."""
+    if len(features) <= most:
+        return features
+    least = sorted(features.values())[-most]
+    return {feature: weight for feature, weight in features.items() if weight >= least}
 
 
 class Weights:
@@ -102,43 +116,69 @@ class Weights:
 
 
 def features_score(weights: Features, seen: Seen) -> float:
-    """The features' part of a score."""
-    return sum([value * weights[feature] for feature, value in seen.features.items() if feature in weights])
-
-
-def added(vector: Vector, other: Vector, times: float) -> Vector:
-    """A vector and so many times another; an empty one is all zeros."""
-    if not vector or not other:
-        return vector or tuple([times * number for number in other])
-    return tuple([number + times * more for number, more in zip(vector, other, strict=True)])
+    """The features' part of a score; `fsum`, for a set of strings has another order in each process."""
+    shared = seen.features.keys() & weights.keys()
+    return math.fsum(map(mul, map(seen.features.__getitem__, shared), map(weights.__getitem__, shared)))
 
 
 class Model:
-    """The skills of a catalogue by number."""
+    """The features of skills by number."""
 
-    def __init__(self, texts: Sequence[Sequence[Cut]]) -> None:
-        """`texts` has for each skill what it says of itself and then its examples, cut."""
-        self._texts = texts
-        self._rarity = Rarity([text for skill in texts for text in skill])
-        self._trained: dict[int, Weights] = {}
+    __slots__ = ("_documents", "_rarity", "_rows", "_trained")
+
+    def __init__(self, documents: Sequence[Document], rarity: Rarity) -> None:
+        self._documents, self._rarity = documents, rarity
+        self._trained: dict[int, Features] = {}
         self._rows: dict[int, Features] = {}
-        self._senses = [self._mean_sense(skill) for skill in texts]
-        self._lanes = Lanes(self._senses, table().dimensions)
 
-    def see(self, text: Cut, most: int = FEATURES_MAX) -> Seen:
-        """A text as the model sees it, with the heaviest features."""
-        return Seen(self._rarity.weigh(counts(text), most), tuple([SENSE_WEIGHT * number for number in table().sense(text.words)]))
-
-    def sense_scores(self, seen: Seen) -> list[float]:
-        """The senses' part of the score of each skill."""
-        return self._lanes.dots(seen.sense)
-
-    def feature_score(self, skill: int, seen: Seen) -> float:
+    def score(self, skill: int, seen: Seen) -> float:
         """The features' part of the score of one."""
         return features_score(self._features(skill), seen)
 
-    def train(self, examples: Sequence[Example]) -> None:
-        """Pass over the examples."""
+    def train(self, texts: Mapping[int, Sequence[Cut]], senses: list[Sequence[float]], examples: Sequence[Example]) -> None:
+        """Pass over the examples. `texts` has those of the skills that have examples, `senses` those of all, which are moved along."""
+        training = _Training(self, texts, senses)
+        training.run(examples)
+        for skill, weights in training.weights.items():
+            self._trained[skill] = weights.features
+            senses[skill] = array("f", weights.sense)
+
+    def mean_features(self, texts: Sequence[Cut]) -> Features:
+        """The mean of some texts, 1 long."""
+        if len(texts) == 1:
+            total = _heaviest(self._rarity.known(counts(texts[0])), FEATURES_MAX)
+        else:
+            total = {}
+            for text in texts:
+                for feature, weight in self._rarity.weigh(counts(text)).items():
+                    total[feature] = total.get(feature, 0.0) + weight
+        length = math.hypot(*total.values()) or 1.0
+        return {feature: weight / length for feature, weight in total.items()}
+
+    def features(self, skill: int) -> Features:
+        """What its texts have in common, if it was not trained."""
+        pieces = cut_document(self._documents[skill])
+        return self.mean_features([pieces.own, *pieces.examples])
+
+    def _features(self, skill: int) -> Features:
+        """The features of any skill."""
+        row = self._trained.get(skill) or self._rows.get(skill)
+        if row is None:
+            if len(self._rows) >= ROWS_KEPT:
+                del self._rows[next(iter(self._rows))]
+            row = self._rows[skill] = self.features(skill)
+        return row
+
+
+class _Training:
+    """Passes over examples, and the weights of the skills that take part so far."""
+
+    def __init__(self, model: Model, texts: Mapping[int, Sequence[Cut]], senses: Sequence[Sequence[float]]) -> None:
+        self._model, self._texts, self._senses = model, texts, senses
+        self.weights: dict[int, Weights] = {}
+
+    def run(self, examples: Sequence[Example]) -> None:
+        """All passes."""
         order, source, steps = list(examples), random.Random(SEED), 0
         close = order
         for number in range(PASSES):
@@ -149,15 +189,13 @@ class Model:
                 steps += 1
                 if self._learn(example, steps):
                     close.append(example)
-        for skill, weights in self._trained.items():
+        for weights in self.weights.values():
             weights.average(steps)
-            self._senses[skill] = weights.sense
-        self._lanes = Lanes(self._senses, table().dimensions)
 
     def _learn(self, example: Example, when: int) -> bool:
         """Move the example's skill and its nearest rival if it is not far enough ahead of it; whether it was not."""
-        seen, own = example.seen, self._weights(example.skill)
-        best, rival = max(((weights.score(seen), weights) for weights in map(self._weights, example.rivals)), key=lambda each: each[0])
+        seen, own = example.seen, self._of(example.skill)
+        best, rival = max(((weights.score(seen), weights) for weights in map(self._of, example.rivals)), key=lambda each: each[0])
         lacking = MARGIN - own.score(seen) + best
         if lacking <= 0:
             return False
@@ -166,41 +204,11 @@ class Model:
         rival.move(seen, -step, when)
         return True
 
-    def _weights(self, skill: int) -> Weights:
-        """Those of a skill that takes part in training."""
-        weights = self._trained.get(skill)
+    def _of(self, skill: int) -> Weights:
+        """Those of a skill, where it begins if it was not asked for before."""
+        weights = self.weights.get(skill)
         if weights is None:
-            weights = self._trained[skill] = Weights(self._mean_features(skill), self._senses[skill])
+            texts = self._texts.get(skill)
+            features = self._model.features(skill) if texts is None else self._model.mean_features(texts)
+            weights = self.weights[skill] = Weights(features, tuple(self._senses[skill]))
         return weights
-
-    def _features(self, skill: int) -> Features:
-        """The features of any skill."""
-        trained = self._trained.get(skill)
-        if trained is not None:
-            return trained.features
-        row = self._rows.get(skill)
-        if row is None:
-            if len(self._rows) >= ROWS_KEPT:
-                del self._rows[next(iter(self._rows))]
-            row = self._rows[skill] = self._mean_features(skill)
-        return row
-
-    def _mean_features(self, skill: int) -> Features:
-        """The mean of a skill's texts, 1 long."""
-        texts = self._texts[skill]
-        total: Features = {}
-        for text in texts:
-            for feature, weight in self._rarity.weigh(counts(text)).items():
-                total[feature] = total.get(feature, 0.0) + weight
-        length = math.sqrt(sum([weight * weight for weight in total.values()])) or 1.0
-        return {feature: weight / length for feature, weight in total.items()}
-
-    def _mean_sense(self, texts: Sequence[Cut]) -> Vector:
-        """The mean of a skill's texts: 1 long where there are several, for together they are sure; a single one is as sure as it is."""
-        total: Vector = ()
-        for text in texts:
-            total = added(total, table().sense(text.words), 1.0)
-        if len(texts) == 1:
-            return tuple([SENSE_WEIGHT * number for number in total])
-        length = math.sqrt(dot(total, total))
-        return tuple([number / length for number in total]) if length else ()

@@ -1,19 +1,20 @@
 """What each term is worth in each skill: BM25 over weighted fields, worked out when a catalogue is read, so that a rank only adds up.
 
-A term is a word or, marked with `*`, the beginning of one; beginnings are how inflections meet. Reading a document is the costly part and depends
-on nothing but the document; weighing depends on the whole catalogue and is done again when any of it changes.
+A term is a word or, marked with `*`, the beginning of one; beginnings are how inflections meet. A `Writer` is told of one document after the
+other and keeps numbers only; weights depend on the whole catalogue, or on an earlier state of it (`Scales`) where a few documents are added to one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from array import array
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from skills.exclusions import without_exclusions
+from skills.document import Pieces
 from skills.function_words import FUNCTION_WORDS
-from skills.words import cut, stem
+from skills.lanes import LANE_BYTES, packed
+from skills.words import Cut, stem
 
 
 class Field(NamedTuple):
@@ -24,125 +25,187 @@ class Field(NamedTuple):
     function_weight: float             # of a function word, relative to other words
     meaning: float                     # how far a word is understood that is found there
     beginnings: bool                   # whether beginnings of words are kept
-    prose: bool                        # whether sentences in it may say what the skill is not for
 
 
 FIELDS = (                             # where nothing else is said, a skill is its description; a name is chosen with care, a body wanders
-    Field("name", 2.0, 0.2, 1.0, True, False),
-    Field("description", 1.0, 0.2, 1.0, True, True),
-    Field("keywords", 1.5, 0.2, 1.0, True, False),
-    Field("examples", 1.0, 1.0, 1.0, True, False),                     # here function words carry the form of the question
-    Field("body", 0.1, 0.0, 0.5, False, True),
+    Field("name", 2.0, 0.2, 1.0, True),
+    Field("description", 1.0, 0.2, 1.0, True),
+    Field("keywords", 1.5, 0.2, 1.0, True),
+    Field("examples", 1.0, 1.0, 1.0, True),                            # here function words carry the form of the question
+    Field("body", 0.1, 0.0, 0.5, False),
 )
 BEGINNINGS_CHARACTERS = (3, 5)         # "pro" and "profi" of "profiling" meet "profile"; two lengths tell near words from far ones
 BEGINNING_WEIGHT = 0.5                 # of a beginning, relative to a word
 SATURATION = 2.0                       # BM25's k1: how fast repetition stops counting
 LENGTH_SHARE = 0.8                     # BM25's b: how much a long field dilutes its words
 PRIOR_DOCUMENTS = 20                   # imagined skills without any word: in a catalogue of seven, one more or less proves little
-TEXT_CHARACTERS_MAX = 8_000            # of one text of a field that are read: later parts of a body were seen to add nothing
+WEIGHT_UNIT = 1 / 256                  # weights are kept as whole numbers of it: the largest there are, some 40, take 14 bits
+COLUMN_SHARE = 1 / 64                  # of the documents: a term in more of them has a number for each, to be added for all at once
+COLUMNS_BYTES_MAX = 64_000_000         # of all columns of a catalogue: the most frequent terms have one
 
 assert len(FIELDS) < 256               # a posting keeps field numbers in bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
-    """What a skill says about itself."""
-
-    name: str
-    description: str
-    keywords: tuple[str, ...] = ()
-    examples: tuple[str, ...] = ()
-    body: str = ""
-
-
-class Reading(NamedTuple):
-    """One field of a document: its terms, how often each stands there, and its length in words, function words counted as the field says."""
-
-    terms: tuple[str, ...]
-    counts: tuple[float, ...]
-    length: float
-
-
 class Posting(NamedTuple):
-    """Where a term stands: documents by number, ascending, with its finished weight in each and the field that gives most of it."""
+    """Where a term stands: documents by number, ascending, with its weight in each and the field that gives most of it. `column` has the weights of
+    a frequent term as lanes, a document each; 0 of others. `most` is the largest weight."""
 
     idf: float
-    documents: tuple[int, ...]
-    weights: tuple[float, ...]
-    fields: bytes
+    documents: Sequence[int]
+    weights: Sequence[int]
+    fields: Sequence[int]
+    column: int
+    most: int
 
 
-def read(document: Document) -> tuple[Reading, ...]:
-    """The fields of a document in the order of FIELDS."""
-    texts = ((document.name,), (document.description,), document.keywords, document.examples, (document.body,))
-    return tuple(_read_field(field, each) for field, each in zip(FIELDS, texts, strict=True))
+class Postings:
+    """All postings of a catalogue, one behind the other."""
+
+    __slots__ = ("_columns", "_documents", "_fields", "_idfs", "_most", "_places", "_starts", "_weights")
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+        self._idfs, self._most, self._starts = array("d"), array("H"), array("I", [0])
+        self._documents, self._weights, self._fields = array("I"), array("H"), bytearray()
+        self._columns: dict[int, int] = {}
+
+    def __contains__(self, term: str) -> bool:
+        """Whether any document has the term."""
+        return term in self._places
+
+    def idf(self, term: str) -> float | None:
+        """What a term is worth, None where no document has it."""
+        place = self._places.get(term)
+        return None if place is None else self._idfs[place]
+
+    def get(self, term: str) -> Posting | None:
+        """The posting of a term, None where no document has it."""
+        place = self._places.get(term)
+        if place is None:
+            return None
+        part = slice(self._starts[place], self._starts[place + 1])
+        return Posting(self._idfs[place], memoryview(self._documents)[part], memoryview(self._weights)[part], memoryview(self._fields)[part],
+                       self._columns.get(place, 0), self._most[place])
+
+    def add(self, term: str, posting: Posting) -> None:
+        """One more."""
+        if posting.column:
+            self._columns[len(self._places)] = posting.column
+        self._places[term] = len(self._places)
+        self._idfs.append(posting.idf)
+        self._most.append(posting.most)
+        self._documents.extend(posting.documents)
+        self._weights.extend(posting.weights)
+        self._fields.extend(posting.fields)
+        self._starts.append(len(self._documents))
 
 
-def _read_field(field: Field, texts: Sequence[str]) -> Reading:
-    """Cut the texts of one field into terms."""
-    counts: dict[str, float] = {}
+class Scales(NamedTuple):
+    """What weights are relative to: the average length of each field, and what a term is worth that so many of the documents have."""
+
+    lengths: tuple[float, ...]
+    idf: Callable[[str, int], float]
+
+
+class _Entries(NamedTuple):
+    """Where a term stands: document, how often, and in which field, in the order in which documents were told of."""
+
+    documents: array[int]
+    counts: array[float]
+    fields: bytearray
+
+
+class Writer:
+    """Takes documents, numbered from 0, and then says what their terms are worth."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, _Entries] = {}
+        self._lengths = [array("f") for _ in FIELDS]           # in words, function words counted as the field says
+
+    def add(self, pieces: Pieces) -> None:
+        """The next document."""
+        number = len(self._lengths[0])
+        texts: tuple[Sequence[Cut], ...] = ((pieces.name,), (pieces.description,), pieces.keywords, pieces.examples, (pieces.body,))
+        for place, (field, some) in enumerate(zip(FIELDS, texts, strict=True)):
+            counts: dict[str, float] = {}
+            length = 0.0
+            for text in some:
+                length += _count(text, field, counts)
+            self._lengths[place].append(length)
+            for term, count in counts.items():
+                entries = self._entries.get(term)
+                if entries is None:
+                    entries = self._entries[term] = _Entries(array("I"), array("f"), bytearray())
+                entries.documents.append(number)
+                entries.counts.append(count)
+                entries.fields.append(place)
+
+    def lengths(self) -> tuple[float, ...]:
+        """The average length of each field over the documents that have it."""
+        present = [[length for length in lengths if length] for lengths in self._lengths]
+        return tuple([sum(some) / len(some) if some else 1.0 for some in present])
+
+    def postings(self, scales: Scales) -> Postings:
+        """The posting of every term. The writer is empty afterwards."""
+        count = len(self._lengths[0])
+        dilutions = [array("f", [field.weight / (1 - LENGTH_SHARE + LENGTH_SHARE * length / average) for length in lengths])
+                     for field, lengths, average in zip(FIELDS, self._lengths, scales.lengths, strict=True)]
+        holding = sorted([len(entries.documents) for entries in self._entries.values()], reverse=True)
+        columns = COLUMNS_BYTES_MAX // (count * LANE_BYTES + 1)
+        least = max(count * COLUMN_SHARE, holding[columns] if columns < len(holding) else 0)
+        found = Postings()
+        for term in list(self._entries):
+            entries = self._entries.pop(term)                  # one is given up for the other: both together would take twice the memory
+            found.add(term, _posting(term, entries, dilutions, scales, count, least))
+        return found
+
+
+def _count(text: Cut, field: Field, counts: dict[str, float]) -> float:
+    """Count the terms of a text; its length."""
     length = 0.0
-    for text in texts:
-        text = text[:TEXT_CHARACTERS_MAX]
-        pieces = cut(without_exclusions(text) if field.prose else text)
-        for word in pieces.words:
-            function = word in FUNCTION_WORDS
-            worth = field.function_weight if function else 1.0
-            if not worth:
-                continue
-            length += worth
-            term = stem(word)
-            counts[term] = counts.get(term, 0.0) + worth
-            if field.beginnings and not function:
-                for characters in BEGINNINGS_CHARACTERS:
-                    if len(term) >= characters:
-                        beginning = term[:characters] + "*"
-                        counts[beginning] = counts.get(beginning, 0.0) + worth
-        for compound in pieces.compounds:
-            counts[stem(compound)] = counts.get(stem(compound), 0.0) + 1.0
-    return Reading(tuple(counts), tuple(counts.values()), length)
+    for word in text.words:
+        function = word in FUNCTION_WORDS
+        worth = field.function_weight if function else 1.0
+        if not worth:
+            continue
+        length += worth
+        term = stem(word)
+        counts[term] = counts.get(term, 0.0) + worth
+        if field.beginnings and not function:
+            for characters in BEGINNINGS_CHARACTERS:
+                if len(term) >= characters:
+                    beginning = term[:characters] + "*"
+                    counts[beginning] = counts.get(beginning, 0.0) + worth
+    for compound in text.compounds:
+        term = stem(compound)
+        counts[term] = counts.get(term, 0.0) + 1.0
+    return length
 
 
-def weigh(readings: Sequence[tuple[Reading, ...]]) -> dict[str, Posting]:
-    """The posting of every term of a catalogue."""
-    average = [_average(fields[number].length for fields in readings) for number in range(len(FIELDS))]
-    places: dict[str, list[tuple[int, float, int]]] = {}
-    for document, fields in enumerate(readings):
-        for term, (frequency, field) in _frequencies(fields, average).items():
-            places.setdefault(term, []).append((document, frequency, field))
-    return {term: _posting(len(readings), term, where) for term, where in places.items()}
+def _posting(term: str, entries: _Entries, dilutions: Sequence[array[float]], scales: Scales, count: int, least: float) -> Posting:
+    """The posting of one term, with a column if more than `least` of so many documents have it.
+
+    For each document its frequency, every field diluted by its length, and the field that gives most.
+    """
+    documents, fields, frequencies, most = array("I"), bytearray(), list[float](), 0.0
+    for document, times, field in zip(*entries, strict=True):
+        gained = times * dilutions[field][document]
+        if documents and documents[-1] == document:
+            frequencies[-1] += gained
+            if gained > most:
+                fields[-1], most = field, gained
+        else:
+            documents.append(document)
+            frequencies.append(gained)
+            fields.append(field)
+            most = gained
+    worth = scales.idf(term, len(documents))
+    scale = worth * (SATURATION + 1) * (BEGINNING_WEIGHT if term.endswith("*") else 1.0) / WEIGHT_UNIT
+    weights = array("H", [round(scale * frequency / (SATURATION + frequency)) for frequency in frequencies])
+    column = packed(count, documents, weights) if len(documents) > least else 0
+    return Posting(worth, documents, weights, fields, column, max(weights))
 
 
 def idf(documents: int, holding: int) -> float:
     """What a term is worth that `holding` of so many documents have."""
     return math.log(1 + (documents + PRIOR_DOCUMENTS - holding + 0.5) / (holding + 0.5))
-
-
-def _average(lengths: Iterator[float]) -> float:
-    """The average length of a field over the documents that have it."""
-    present = [length for length in lengths if length]
-    return sum(present) / len(present) if present else 1.0
-
-
-def _frequencies(fields: tuple[Reading, ...], average: list[float]) -> dict[str, tuple[float, int]]:
-    """For each term of a document its weighted frequency, every field diluted by its length, and the field that gives most."""
-    total: dict[str, tuple[float, int]] = {}
-    most: dict[str, float] = {}
-    for number, (field, reading) in enumerate(zip(FIELDS, fields, strict=True)):
-        scale = field.weight / (1 - LENGTH_SHARE + LENGTH_SHARE * reading.length / average[number])
-        for term, count in zip(reading.terms, reading.counts, strict=True):
-            gained = count * scale
-            before, best = total.get(term, (0.0, number))
-            if gained > most.get(term, 0.0):
-                most[term], best = gained, number
-            total[term] = (before + gained, best)
-    return total
-
-
-def _posting(documents: int, term: str, places: list[tuple[int, float, int]]) -> Posting:
-    """The posting of one term from its (document, frequency, field) triples."""
-    worth = idf(documents, len(places))
-    scale = worth * (SATURATION + 1) * (BEGINNING_WEIGHT if term.endswith("*") else 1.0)
-    return Posting(worth, tuple([document for document, _, _ in places]),
-                   tuple([scale * frequency / (SATURATION + frequency) for _, frequency, _ in places]),
-                   bytes([field for _, _, field in places]))

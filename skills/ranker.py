@@ -2,7 +2,7 @@
 
 To build an index takes a fifth of a second for a small library and seconds for a large one, and to rank in a large one takes milliseconds; on the
 server's thread that would be a pause for everybody. `Ranker` is the server's end, for one thread; the other end is this module's `main`. They speak
-in pickled values over pipes that nobody else can reach.
+in pickled values over pipes that nobody else can reach. What the process does on a change of the catalogue is in `skills.shelf`.
 """
 
 from __future__ import annotations
@@ -12,98 +12,113 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from skills.match import Document, Index, Ranking
+from skills.document import Document
+from skills.match import Index, Ranking
+from skills.shelf import Change, Shelf, change_between
 
 ROOT = Path(__file__).resolve().parent.parent
 TRIES = 2                              # of a question, each with a process of its own; then it is answered without one
 
 
 class Asked(NamedTuple):
-    """A question: `documents` is the catalogue if it is not the one of the question before, `texts` are to be ranked, with `most` candidates each."""
+    """A question: what has changed in the catalogue since the one before, None if nothing has; texts to be ranked, with `most` candidates each."""
 
-    documents: tuple[Document, ...] | None
+    change: Change | None
     texts: tuple[str, ...]
     most: int
 
 
 class Ranker:
-    """Asks the process, which is started when it is first needed and again when it has died."""
+    """Asks the process, which is started when it is first needed and again when it has died. `file` keeps the index of a large catalogue."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path | None = None, senses: bool = True) -> None:
+        self._file, self._senses = file, senses
         self._child: subprocess.Popen[bytes] | None = None
         self._version: int | None = None       # of the catalogue that the process has
+        self._told: Mapping[str, Document] = {}
         self._stopped = False
 
-    def rank(self, version: int, documents: tuple[Document, ...], texts: Sequence[str], most: int) -> list[Ranking]:
+    def rank(self, version: int, documents: Sequence[Document], texts: Sequence[str], most: int) -> list[Ranking]:
         """The rankings of some texts over a catalogue (blocking)."""
         for _ in range(TRIES):
             try:
-                return self._ask(version, Asked(None if version == self._version else documents, tuple(texts), most))
+                return self._ask(version, documents, tuple(texts), most)
             except (OSError, EOFError, pickle.UnpicklingError):
                 self.close()
                 if self._stopped:
                     raise
-        index = Index.build(documents)         # slower for everybody, but answered
+        index = Index.build(documents, self._senses)       # slower for everybody, but answered
         return [index.rank(text, most) for text in texts]
 
-    def _ask(self, version: int, asked: Asked) -> list[Ranking]:
-        child = self._child = self._child or _start()
+    def _ask(self, version: int, documents: Sequence[Document], texts: tuple[str, ...], most: int) -> list[Ranking]:
+        child = self._child = self._child or _start(self._file, self._senses)
         assert child.stdin is not None and child.stdout is not None
-        if self._version is None and asked.documents is None:
-            raise EOFError
-        pickle.dump(asked, child.stdin)
+        told, change = self._told, None
+        if version != self._version:
+            told = {document.name: document for document in documents}
+            change = change_between(self._told, told)
+        pickle.dump(Asked(change, texts, most), child.stdin)
         child.stdin.flush()
         rankings: list[Ranking] = pickle.load(child.stdout)
-        self._version = version
+        self._version, self._told = version, told
         return rankings
 
     def stop(self) -> None:
         """From another thread: what is asked now fails, and nothing is asked any more."""
         self._stopped = True
-        if self._child is not None:
-            self._child.kill()
+        child = self._child
+        if child is not None and child.poll() is None:
+            _kill(child)
 
     def close(self) -> None:
         """End the process, if there is one."""
-        child, self._child, self._version = self._child, None, None
+        child, self._child, self._version, self._told = self._child, None, None, {}
         if child is not None and child.stdin is not None and child.stdout is not None:
-            child.kill()                       # it has nothing to lose
+            _kill(child)
             child.stdout.close()
             with suppress(BrokenPipeError):
                 child.stdin.close()
             child.wait()
 
 
-def _start() -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-P", "-S", "-m", "skills.ranker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                            env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True)
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    """With the process that it may have started; neither has anything to lose."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
-def serve(source: IO[bytes], sink: IO[bytes]) -> None:
+def _start(file: Path | None, senses: bool) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-P", "-S", "-m", "skills.ranker", str(file or ""), "senses" if senses else "words"],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True)
+
+
+def serve(source: IO[bytes], sink: IO[bytes], shelf: Shelf) -> None:
     """Answer questions until there are no more."""
-    index = Index.build(())
     while True:
         try:
             asked: Asked = pickle.load(source)
         except EOFError:
             return
-        if asked.documents is not None:
-            index = Index.build(asked.documents, index)
+        index = shelf.index(asked.change)
         pickle.dump([index.rank(text, asked.most) for text in asked.texts], sink)
         sink.flush()
 
 
-def main() -> None:
+def main(file: str, senses: str) -> None:
     """The process: it ends when its input does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)         # Ctrl-C in a terminal is for the server
-    with suppress(BrokenPipeError):
-        serve(sys.stdin.buffer, sys.stdout.buffer)
+    shelf = Shelf(Path(file) if file else None, senses == "senses")
+    try:
+        with suppress(BrokenPipeError):
+            serve(sys.stdin.buffer, sys.stdout.buffer, shelf)
+    finally:
+        shelf.close()
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -14,13 +14,16 @@ from operator import mul
 from pathlib import Path
 
 from skills.function_words import FUNCTION_WORDS
+from skills.lanes import packed, unpacked
 from skills.words import stem
 
 FILE = Path(__file__).parent / "vectors.bin"
 HEAD = b"word vectors 1 "
 LENGTH_HALVED_WORDS = 20.0             # a text of three times so many words is half as sure: long ones are about several things
 
-VECTORS_REMEMBERED = 2_000             # 2 kB each: the words that come again and again
+WORDS_MAX = 2**16                      # of a text that are added up: a lane holds no more
+VECTORS_REMEMBERED = 10_000            # 0.3 kB each: the words that come again and again
+FINE = 32_767                          # of what the largest number of any word has: so finely a word is added to a text
 
 Vector = tuple[float, ...]
 
@@ -39,27 +42,33 @@ class Table:
         self._rows = dict(zip(words, range(count), strict=True))
         self._scales = array("f", data[numbers:numbers + 4 * count])
         self._numbers = memoryview(data)[numbers + 4 * count:].cast("b")
+        self._unit = max(self._scales) * 128 / FINE
+        self._lanes = lru_cache(VECTORS_REMEMBERED)(self._read)
 
-        self._vector = lru_cache(VECTORS_REMEMBERED)(self._read)
-
-    def _read(self, term: str) -> Vector:
+    def _read(self, term: str) -> int:
+        """The vector of a word as lanes, each FINE above what it is, for none may be below zero; 0 of an unknown word."""
         row = self._rows.get(term)
         if row is None:
-            return ()
-        scale = self._scales[row]
-        return tuple([scale * number for number in self._numbers[row * self.dimensions:(row + 1) * self.dimensions]])
+            return 0
+        scale = self._scales[row] / self._unit
+        numbers = [round(scale * number) + FINE for number in self._numbers[row * self.dimensions:(row + 1) * self.dimensions]]
+        return packed(self.dimensions, range(self.dimensions), numbers)
 
     def sense(self, words: Sequence[str]) -> Vector:
         """What the words of a text are about together, () if none is known. At most 1 long; shorter the less is known and the longer the text."""
-        vectors, unknown, content = [], 0, 0
-        for word in words:
-            vector = self._vector(stem(word))
+        lanes, found, unknown, content = 0, 0, 0, 0
+        for word in words[:WORDS_MAX]:
+            vector = self._lanes(stem(word))
             if vector:
-                vectors.append(vector)
+                lanes += vector
+                found += 1
             if word not in FUNCTION_WORDS and not word.isdecimal():
                 content += 1
                 unknown += not vector
-        total = tuple(map(sum, zip(*vectors, strict=True)))
+        if not found:
+            return ()
+        zero = found * FINE
+        total = tuple([number - zero for number in unpacked(lanes, self.dimensions)])
         length = math.sqrt(dot(total, total))
         if not length:
             return ()
@@ -74,7 +83,14 @@ def table() -> Table:
     return Table(FILE)
 
 
-def dot(one: Vector, other: Vector) -> float:
+def added(vector: Vector, other: Vector, times: float) -> Vector:
+    """A vector and so many times another; an empty one is all zeros."""
+    if not vector or not other:
+        return vector or tuple([times * number for number in other])
+    return tuple([number + times * more for number, more in zip(vector, other, strict=True)])
+
+
+def dot(one: Sequence[float], other: Sequence[float]) -> float:
     """How near two vectors are; 0.0 if either is empty."""
     nearness: float = sum(map(mul, one, other))
     return nearness

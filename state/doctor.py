@@ -28,7 +28,7 @@ from state.segments import REBUILD, look_at_journal, look_at_mark
 
 ROUNDS_MAX = 5                 # a repair may bring to light what another one mends; more than three were never seen
 FILES = frozenset({"LOCK", "VERSION", "audit.jsonl", "checkpoint.json"})
-FOLDERS = frozenset({"journal", "jobs", "workers", "events", "artifacts", "definitions", "bundles", "worker", "doctor"})
+FOLDERS = frozenset({"journal", "jobs", "workers", "events", "artifacts", "definitions", "bundles", "worker", "matching", "doctor"})
 
 
 class NotData(Exception):

@@ -101,6 +101,7 @@ def parse(argv: list[str], root: Path) -> Options:
     parser.add_argument("--tls-key", type=Path, help="its private key in PEM")
     parser.add_argument("--no-worker", action="store_true", help="start no embedded worker")
     parser.add_argument("--slots", type=int, default=os.cpu_count() or 1, help="slots of the embedded worker (the number of cores)")
+    parser.add_argument("--no-vectors", action="store_true", help="serve, route, match: match by words and examples only, without word vectors")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info", help="least level that is logged (info)")
     parser.add_argument("--json", action="store_true", help="check, route, doctor: answer in JSON")
     parser.add_argument("--repair", action="store_true", help="doctor: mend what can be mended; what that replaces is kept in data/doctor/")
@@ -120,7 +121,8 @@ def parse(argv: list[str], root: Path) -> Options:
     if found.command != "route" and found.text:
         raise UsageError(f"unexpected argument {found.text!r}")
     trust = ("--tls-pinned", str(found.tls_cert.resolve())) if found.tls_cert else ()
-    settings = Settings(root, found.data.resolve(), found.skills.resolve(), found.config.resolve(), not found.no_worker, found.slots, trust)
+    settings = Settings(root, found.data.resolve(), found.skills.resolve(), found.config.resolve(), not found.no_worker, found.slots, trust,
+                        not found.no_vectors)
     return Options(found.command, settings, found.host, found.port, found.secret_file, found.worker_secret_file, found.tls_cert, found.tls_key,
                    found.log_level, found.text, found.json, found.repair, found.backup, found.restore)
 
@@ -193,7 +195,7 @@ def _lint(folder: Path) -> list[dict[str, object]]:
 
 def route(options: Options) -> int:
     """Say which skill a task would go to; 1 if none."""
-    catalogue = Library(options.settings.skills, Clock(), Log(Clock(), "error")).current()
+    catalogue = Library(options.settings.skills, Clock(), Log(Clock(), "error"), vectors=options.settings.vectors).current()
     decision = choose(catalogue, options.text, load(options.settings.config).matching)
     if options.json:
         print(json.dumps(decision.document(), indent=1, ensure_ascii=False))

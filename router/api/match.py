@@ -27,23 +27,24 @@ Judge = Callable[[str, int], tuple[Ranking, Decision]]        # of a text and ho
 
 def match(options: Options) -> int:
     """Answer the lines of stdin; 1 if any could not be read."""
-    matching = load(options.settings.config).matching
-    skills = options.settings.skills
-    return answer(sys.stdin, sys.stdout, judge_of_file(skills, matching) if skills.is_file() else judge_of_library(skills, matching))
+    settings, matching = options.settings, load(options.settings.config).matching
+    judge_of = judge_of_file if settings.skills.is_file() else judge_of_library
+    return answer(sys.stdin, sys.stdout, judge_of(settings.skills, matching, settings.vectors))
 
 
-def judge_of_library(folder: Path, matching: Matching) -> Judge:
+def judge_of_library(folder: Path, matching: Matching, vectors: bool) -> Judge:
     """As a submit decides over a library."""
-    catalogue = Library(folder, Clock(), Log(Clock(), "error")).current()
+    catalogue = Library(folder, Clock(), Log(Clock(), "error"), vectors=vectors).current()
     return lambda text, most: (catalogue.rank(text, most), choose(catalogue, text, matching))
 
 
-def judge_of_file(path: Path, matching: Matching) -> Judge:
+def judge_of_file(path: Path, matching: Matching, vectors: bool) -> Judge:
     """The same over a catalogue in one file. UsageError with file and line for what is no skill."""
-    index = Index.build(documents(path))
+    index = Index.build(documents(path), vectors)
 
     def judge(text: str, most: int) -> tuple[Ranking, Decision]:
-        return index.rank(text, most), decide(index.rank(text, matching.candidates), matching.min_confidence or CONFIDENCE_MIN, {})
+        ranking = index.rank(text, max(most, matching.candidates))
+        return ranking.first(most), decide(ranking.first(matching.candidates), matching.min_confidence or CONFIDENCE_MIN, {})
     return judge
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Hashable, Iterable
 from functools import partial
 from itertools import count
+from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -29,9 +30,11 @@ class Question(NamedTuple):
 class Matching:
     """One question after the other. `post` goes on on the loop, `wake` lets go on what is parked on a key."""
 
-    def __init__(self, post: Callable[[Callable[[], object]], None], wake: Callable[[Hashable], None], log: Log) -> None:
+    def __init__(self, post: Callable[[Callable[[], object]], None], wake: Callable[[Hashable], None], log: Log, file: Path | None = None,
+                 vectors: bool = True) -> None:
+        """`file` keeps the index of a large catalogue."""
         self._post, self._wake, self._log = post, wake, log
-        self._ranker = Ranker()
+        self._ranker = Ranker(file, vectors)
         self._questions: SimpleQueue[Question | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._numbers = count()

@@ -189,7 +189,7 @@ def surroundings(world: World, clock: SimClock, disk: SimDisk, shelf: Shelf, siz
         return SimpleNamespace(folder=folder)
     stack = ExitStack()
     stack.enter_context(put_in_place(
-        app, Disk=lambda: disk, ProcessFiler=lambda disk, lock: Filer(disk), in_place=lambda folder, lock: True, Library=lambda *_: shelf,
+        app, Disk=lambda: disk, ProcessFiler=lambda disk, lock: Filer(disk), in_place=lambda folder, lock: True, Library=lambda *_, **__: shelf,
         Content=content_folder, Matching=lambda *_: SimpleNamespace(ask=lambda *_: None, waiting=list, close=lambda: None), gc=quiet, sys=quiet,
         random=SimpleNamespace(Random=lambda: source, random=source.random)))
     stack.enter_context(put_in_place(definitions, write=write_bundle, os=SimpleNamespace(utime=disk.touch)))

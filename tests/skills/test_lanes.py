@@ -1,10 +1,10 @@
-"""Lanes: dot products with many vectors at once are what they are one by one."""
+"""Lanes: what is done to many numbers at once is what would be done to each."""
 
 from __future__ import annotations
 
 import random
 
-from skills.lanes import Lanes
+from skills.lanes import LANE_MAX, SORTED_MAX, Vectors, best, packed, unpacked
 from skills.vectors import dot
 from tests.kit import same
 
@@ -14,26 +14,53 @@ def a_vector(source: random.Random, dimensions: int, size: float) -> tuple[float
     return tuple(source.gauss(0, size) for _ in range(dimensions))
 
 
-def test_all_at_once_is_what_one_by_one_is_within_a_hundredth_of_the_longest() -> None:
+def dots(vectors: list[tuple[float, ...]], asked: tuple[float, ...], unit_min: float = 0.0) -> list[float]:
+    """The dot products, taken out of their lanes."""
+    found = Vectors(vectors, 64).dots(asked, unit_min)
+    assert all(number <= 2 * found.zero <= Vectors(vectors, 64).most for number in unpacked(found.lanes, len(vectors)))
+    return [(number - found.zero) * found.unit for number in unpacked(found.lanes, len(vectors))]
+
+
+def test_what_was_packed_comes_back_and_lanes_add_up_side_by_side() -> None:
+    one, other = packed(5, [0, 3], [7, LANE_MAX - 9]), packed(5, [3, 4], [9, 1])
+    same(list(unpacked(one + other * 1, 5)), [7, 0, 0, LANE_MAX, 1])
+    same((list(unpacked(0, 3)), list(unpacked(packed(0, [], []), 0))), ([0, 0, 0], []))
+
+
+def test_the_best_are_the_largest_and_the_first_of_equal_ones() -> None:
+    source = random.Random(2)
+    for count in (1, 5, SORTED_MAX, SORTED_MAX + 1, 5_000):
+        for most in (3, 300, 2**16, LANE_MAX):
+            numbers = [source.randint(0, most) for _ in range(count)]
+            for k in (1, 6, 13):
+                wanted = sorted(range(count), key=lambda place: (-numbers[place], place))[:k]
+                same(best(packed(count, range(count), numbers), count, k), wanted)
+    same((best(0, 0, 3), best(0, 2, 3), best(0, 1_000, 2)), ([], [0, 1], [0, 1]))
+
+
+def test_dot_products_of_all_at_once_are_those_of_each_within_a_hundredth_of_the_longest() -> None:
     source = random.Random(4)
     for count in (1, 2, 7, 300):
         vectors = [a_vector(source, 64, 0.12) for _ in range(count)]
         for asked in (*vectors[:3], a_vector(source, 64, 1e-3), a_vector(source, 64, 10.0)):
-            exact = [dot(asked, vector) for vector in vectors]
             most = max(dot(vector, vector) for vector in vectors) ** 0.5 * dot(asked, asked) ** 0.5
-            for got, wanted in zip(Lanes(vectors, 64).dots(asked), exact, strict=True):
-                assert abs(got - wanted) < 0.01 * most, (count, got, wanted)
+            for got, vector in zip(dots(vectors, asked), vectors, strict=True):
+                assert abs(got - dot(asked, vector)) < 0.01 * most, (count, got)
 
 
 def test_numbers_at_their_limits_do_not_run_into_the_next_lane() -> None:
     ones, vectors = (1.0,) * 64, [(1.0,) * 64, (-1.0,) * 64, (1.0,) * 64]
-    same([round(value) for value in Lanes(vectors, 64).dots(ones)], [64, -64, 64])
-    same([round(value) for value in Lanes(vectors, 64).dots(tuple(-number for number in ones))], [-64, 64, -64])
+    same([round(value) for value in dots(vectors, ones)], [64, -64, 64])
+    same([round(value) for value in dots(vectors, tuple(-number for number in ones))], [-64, 64, -64])
+
+
+def test_a_unit_may_be_asked_to_be_coarse() -> None:
+    vectors = [(0.5, -0.25) * 32, (-0.5, 0.25) * 32]
+    same([round(value, 1) for value in dots(vectors, (1e-6, 0.0) * 32, unit_min=0.01)], [0.0, 0.0])
+    same([round(value) for value in dots(vectors, (1.0, 0.0) * 32, unit_min=0.001)], [16, -16])
 
 
 def test_what_is_empty_is_near_nothing() -> None:
-    same(Lanes([], 64).dots((1.0,) * 64), [])
-    same(Lanes([(), ()], 64).dots((1.0,) * 64), [0.0, 0.0])
-    same(Lanes([(1.0, 0.0), ()], 2).dots(()), [0.0, 0.0])
-    near, nothing = Lanes([(1.0, 0.5), ()], 2).dots((1.0, 0.0))
-    assert abs(near - 1.0) < 0.01 and abs(nothing) < 0.01
+    for vectors, asked in (([], (1.0, 2.0)), ([(1.0, 0.0)], ()), ([()], (0.0, 0.0))):
+        same(Vectors(vectors, 2).dots(asked, 0.0).lanes, 0)
+    same([round(value, 3) for value in dots([(), ()], (1.0,) * 64)], [0.0, 0.0])

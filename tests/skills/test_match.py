@@ -103,11 +103,41 @@ def test_words_that_no_skill_knows_are_named_as_the_task_wrote_them() -> None:
 
 def test_the_same_catalogue_gives_the_same_ranking_whatever_was_read_before() -> None:
     index = Index.build(LIBRARY)
-    changed = (*LIBRARY[:3], Document("summarise-text", "Shortens an article."), *LIBRARY[4:])
-    again = Index.build(changed, before=index)
     for task in ASKED:
         same(Index.build(iter(LIBRARY)).rank(task), index.rank(task))
-        same(again.rank(task), Index.build(changed).rank(task))
+
+
+def test_an_edit_is_put_right_without_building_anew() -> None:
+    index = Index.build(LIBRARY)
+    radio = Document("radio", "Plays the radio.", (), ("turn the radio on",))
+    shorter = Document("summarise-text", "Makes an article shorter.")
+    edited = index.changed((radio, shorter), ("csv-sql",))
+    same(edited.documents(), {each.name: each for each in (*LIBRARY, radio, shorter) if each.name != "csv-sql"})
+    same((index.is_whole, edited.is_whole, index.documents()), (True, False, {each.name: each for each in LIBRARY}))
+    same(first(edited.rank("turn on the radio"))[0], "radio")
+    same(first(edited.rank("make this article shorter"))[0], "summarise-text")
+    assert "csv-sql" not in [each.name for each in edited.rank("run this select over my csv").candidates]
+    for task, name in ASKED.items():
+        if name not in ("csv-sql", "summarise-text"):
+            same(edited.rank(task).candidates[0].name, name)
+    back = edited.changed(LIBRARY[1:2], ("radio",)).changed(LIBRARY[3:4])
+    same((back.documents(), first(back.rank("run this select over my csv"))[0]), ({each.name: each for each in LIBRARY}, "csv-sql"))
+    same(back.changed((), [each.name for each in LIBRARY]).rank("a summary").candidates, ())
+
+
+def test_an_edited_skill_scores_about_as_if_all_had_been_built_anew() -> None:
+    index = Index.build(LIBRARY[:1] + LIBRARY[2:])
+    edited, anew = index.changed(LIBRARY[1:2]), Index.build(LIBRARY)
+    for task in ASKED:
+        same(edited.rank(task).candidates[0].name, anew.rank(task).candidates[0].name)
+
+
+def test_without_word_vectors_words_and_examples_still_find_the_skill() -> None:
+    index = Index.build(LIBRARY, senses=False)
+    for task, name in ASKED.items():
+        same(index.rank(task).candidates[0].name, name)
+    assert all(each.evidence.sense == each.evidence.known == 0.0 for task in ASKED for each in index.rank(task).candidates)
+    same(Index.build((Document("book-room", "Reserve accommodation."),), senses=False).rank("hotel for two nights").candidates, ())
 
 
 def test_an_empty_catalogue_has_no_candidates() -> None:

@@ -1,0 +1,134 @@
+"""The index of a catalogue that changes: built anew where that is a matter of a second, and else put right at once and built anew beside.
+
+A large catalogue is built, or loaded from its file, when it is first seen. An edit then makes a small segment beside the large one, which takes a
+millisecond; meanwhile a child process builds the index of all and writes the file, from which it is taken. POSIX only, as it forks.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from skills.document import Document
+from skills.index_file import load, save
+from skills.match import Index
+
+TEXTS_LARGE = 2_000                    # descriptions and examples of a catalogue that takes more than a second to build
+NICE = 5                               # of the process that builds beside: what is asked meanwhile goes first
+
+
+class Change(NamedTuple):
+    """Between two states of a catalogue: documents that are new or other than they were, and the names of those that are no more."""
+
+    documents: tuple[Document, ...]
+    removed: tuple[str, ...]
+
+
+def change_between(before: Mapping[str, Document], after: Mapping[str, Document]) -> Change:
+    """What to do to the first to have the second."""
+    return Change(tuple([document for name, document in after.items() if before.get(name) != document]),
+                  tuple([name for name in before if name not in after]))
+
+
+class Shelf:
+    """Holds the newest index; `file` is where a large one is kept, None for nowhere."""
+
+    def __init__(self, file: Path | None, senses: bool) -> None:
+        self._file, self._senses = file, senses
+        self._documents: dict[str, Document] = {}
+        self._index = Index.build((), senses)
+        self._stale = False                                    # something stands in a small segment
+        self._builder: int | None = None                       # a child process, and what it builds
+        self._building: dict[str, Document] = {}
+        self._tried = False                                    # whether the file was looked at
+
+    def index(self, change: Change | None) -> Index:
+        """The index after a change."""
+        self._take_what_was_built()
+        if change is not None:
+            for name in change.removed:
+                del self._documents[name]
+            self._documents |= {document.name: document for document in change.documents}
+            self._apply(change)
+        if self._stale and self._builder is None:
+            self._build_beside()
+        return self._index
+
+    def close(self) -> None:
+        """End the child process."""
+        if self._builder is not None:
+            os.kill(self._builder, signal.SIGKILL)
+            os.waitpid(self._builder, 0)
+            self._builder = None
+
+    def _apply(self, change: Change) -> None:
+        if not _is_large(self._documents.values()):
+            self._index, self._stale = Index.build(_in_order(self._documents), self._senses), False
+        elif len(change.documents) < len(self._documents):
+            self._index, self._stale = self._index.changed(*change), True
+        elif not self._load():
+            self._index, self._stale = Index.build(_in_order(self._documents), self._senses), True     # so that it is written
+
+    def _load(self) -> bool:
+        """Take the index of the file, put right; False if there is none that is worth it."""
+        found = load(self._file) if self._file and not self._tried else None
+        self._tried = True
+        if found is None or found.senses != self._senses:
+            return False
+        change = change_between(found.documents(), self._documents)
+        if len(change.documents) > len(self._documents) // 2:
+            return False
+        self._stale = bool(change.documents or change.removed)
+        self._index = found.changed(*change) if self._stale else found
+        return True
+
+    def _build_beside(self) -> None:
+        """Start a child that builds the index of what there is now and writes it."""
+        if self._file is None:
+            return
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                os.closerange(0, 2)                            # who reads the answers must see their end when this process's parent dies
+                os.nice(NICE)
+                save(self._index if self._index.is_whole else Index.build(_in_order(self._documents), self._senses), self._file)
+                status = 0
+            finally:
+                os._exit(status)
+        self._builder, self._building = child, dict(self._documents)
+
+    def _take_what_was_built(self) -> None:
+        """If the child has ended, take the index from the file and put right what has changed since."""
+        if self._builder is None:
+            return
+        with suppress(ChildProcessError):
+            ended, status = os.waitpid(self._builder, os.WNOHANG)
+            if not ended:
+                return
+            self._builder = None
+            if status or self._file is None:
+                self._file = None                              # it will fare no better the next time
+                return
+            if not self._stale:
+                return                                         # the catalogue has become small meanwhile
+            if self._index.is_whole and self._building == self._documents:
+                self._stale = False                            # it only wrote what is here
+                return
+            found = load(self._file)
+            if found is not None:
+                change = change_between(self._building, self._documents)
+                self._stale = bool(change.documents or change.removed)
+                self._index = found.changed(*change) if self._stale else found
+
+
+def _is_large(documents: Iterable[Document]) -> bool:
+    return sum([1 + len(document.examples) for document in documents]) > TEXTS_LARGE
+
+
+def _in_order(documents: Mapping[str, Document]) -> tuple[Document, ...]:
+    return tuple([documents[name] for name in sorted(documents)])
