@@ -180,7 +180,8 @@ def _print(options: Options, catalogue: Catalogue, findings: list[Finding], answ
     if routing:
         print(f"routing: {routing['asked']} of {routing['examples']} examples asked of an index without them: "
               f"{routing['found']} find their skill first, {routing['taken']} are taken by it, {routing['elsewhere']} by another")
-        print("routing: languages by skills that have them: " + ", ".join(f"{name} {count}" for name, count in routing["languages"].items()))
+        spoken = ", ".join(f"{name} {count}" for name, count in routing["languages"].items())
+        print(f"routing: skills with a text in each language: {spoken or 'none'}")
     infos = f", {counts['info']} infos" if counts["info"] else ""
     print(f"{len(catalogue.skills)} skills, {counts['error']} errors, {counts['warning']} warnings{infos}")
 
