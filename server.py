@@ -23,7 +23,8 @@ from contextlib import AbstractContextManager  # noqa: E402
 from dataclasses import replace  # noqa: E402
 from typing import Any, cast  # noqa: E402
 
-from router.api.cli import Options, UsageError, check, parse, route, secrets_of, tls_of  # noqa: E402
+from router.api.check import check  # noqa: E402
+from router.api.cli import Options, UsageError, parse, route, secrets_of, tls_of  # noqa: E402
 from router.api.doctor import doctor  # noqa: E402
 from router.api.gate import Gate, check_json_body  # noqa: E402
 from router.api.match import match  # noqa: E402

@@ -31,3 +31,11 @@ def without_exclusions(text: str) -> str:
     if text.isascii():
         return text
     return "".join(sentence for sentence in _SENTENCES.split(text) if not _NEGATED_LAST.search(sentence))
+
+
+def first_exclusion(text: str) -> int | None:
+    """Where the first of what `without_exclusions` leaves out begins, None if there is nothing of that kind."""
+    places = [found.start()] if (found := _NEGATED_FIRST.search(text)) else []
+    if found := _NEGATED_LAST.search(text):
+        places.append(found.start())
+    return min(places, default=None)

@@ -140,6 +140,10 @@ class Writer:
                 entries.counts.append(count)
                 entries.fields.append(place)
 
+    def terms(self) -> set[str]:
+        """All terms so far."""
+        return set(self._entries)
+
     def lengths(self) -> tuple[float, ...]:
         """The average length of each field over the documents that have it."""
         present = [[length for length in lengths if length] for lengths in self._lengths]
@@ -158,6 +162,13 @@ class Writer:
             entries = self._entries.pop(term)                  # one is given up for the other: both together would take twice the memory
             found.add(term, _posting(term, entries, dilutions, scales, count, least))
         return found
+
+
+def terms_of(pieces: Pieces) -> set[str]:
+    """The terms of a document, beginnings included."""
+    writer = Writer()
+    writer.add(pieces)
+    return writer.terms()
 
 
 def _count(text: Cut, field: Field, counts: dict[str, float]) -> float:

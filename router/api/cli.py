@@ -1,4 +1,4 @@
-"""The command line: serve, check, route, match, doctor (worker is another program). What is asked for, in `Options`; what needs no data, here."""
+"""The command line: serve, check, route, match, doctor (worker is another program). What is asked for, in `Options`; `route`, which is short, too."""
 
 from __future__ import annotations
 
@@ -12,13 +12,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from router.api.gate import Secrets, is_loopback
-from router.config import ConfigError, Settings, load, read_secret
+from router.config import Settings, load, read_secret
 from router.policy.routing import choose
 from skills.cache import Library
-from skills.folder import read_folder
-from skills.lint import lint
-from skills.parse import SkillError
-from skills.parse import parse as parse_skill
 from state.clock import Clock
 from state.log import Log
 
@@ -27,7 +23,8 @@ EXAMPLES = """examples:
   python3 server.py --port 0 --data /var/lib/yardmaster     a free port, another data folder
   python3 server.py --host 0.0.0.0 --secret-file secret     beyond this machine, with a secret
   python3 server.py worker --server http://host:7070 --secret-file secret --slots 4 --label gpu=h100
-  python3 server.py check                                   lint skills and configuration, status 1 on errors
+  python3 server.py check                                   lint skills and configuration and ask trigger phrases, status 1 on errors
+  python3 server.py check --routing --gate 0.9              also: do the skills find their tasks? status 1 if under 90% of the phrases pass
   python3 server.py doctor --data /var/lib/yardmaster       is the data folder of a stopped server whole? --repair mends it
   python3 server.py doctor --backup FILE.tar                a consistent copy, also of a running server; --restore FILE.tar --data NEW
   python3 server.py route "which columns have gaps?"        which skill a task would go to
@@ -57,6 +54,8 @@ class Options:
     log_level: str = "info"
     text: str = ""
     json: bool = False
+    routing: bool = False
+    gate: float | None = None
     repair: bool = False
     backup: Path | None = None
     restore: Path | None = None
@@ -104,6 +103,8 @@ def parse(argv: list[str], root: Path) -> Options:
     parser.add_argument("--no-vectors", action="store_true", help="serve, route, match: match by words and examples only, without word vectors")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info", help="least level that is logged (info)")
     parser.add_argument("--json", action="store_true", help="check, route, doctor: answer in JSON")
+    parser.add_argument("--routing", action="store_true", help="check: also review the library as a whole: which skills take each other's tasks")
+    parser.add_argument("--gate", type=float, metavar="RATE", help="check: status 1 if less than this share (0 to 1) of all trigger phrases pass")
     parser.add_argument("--repair", action="store_true", help="doctor: mend what can be mended; what that replaces is kept in data/doctor/")
     parser.add_argument("--backup", type=Path, metavar="FILE", help="doctor: write a consistent copy of the data folder to a new tar file")
     parser.add_argument("--restore", type=Path, metavar="FILE", help="doctor: unpack a backup into the empty folder --data and prove it by a start")
@@ -118,13 +119,17 @@ def parse(argv: list[str], root: Path) -> Options:
         raise UsageError("worker comes first: python3 server.py worker --server URL")
     if sum((found.repair, bool(found.backup), bool(found.restore))) > (1 if found.command == "doctor" else 0):
         raise UsageError("--repair, --backup and --restore are for doctor, one at a time")
+    if found.command != "check" and (found.routing or found.gate is not None):
+        raise UsageError("--routing and --gate are for check")
+    if found.gate is not None and not 0 <= found.gate <= 1:
+        raise UsageError("--gate must be 0 to 1, such as 0.9")
     if found.command != "route" and found.text:
         raise UsageError(f"unexpected argument {found.text!r}")
     trust = ("--tls-pinned", str(found.tls_cert.resolve())) if found.tls_cert else ()
     settings = Settings(root, found.data.resolve(), found.skills.resolve(), found.config.resolve(), not found.no_worker, found.slots, trust,
                         not found.no_vectors)
     return Options(found.command, settings, found.host, found.port, found.secret_file, found.worker_secret_file, found.tls_cert, found.tls_key,
-                   found.log_level, found.text, found.json, found.repair, found.backup, found.restore)
+                   found.log_level, found.text, found.json, found.routing, found.gate, found.repair, found.backup, found.restore)
 
 
 def secrets_of(options: Options, embedded: str) -> Secrets:
@@ -150,47 +155,6 @@ def tls_of(options: Options) -> ssl.SSLContext | None:
     except (OSError, ssl.SSLError) as error:
         raise UsageError(f"cannot use {options.tls_cert} and {options.tls_key}: {error}") from error
     return context
-
-
-def check(options: Options) -> int:
-    """Lint skills and configuration: `file:line: severity: reason` a line; 1 if anything is an error."""
-    findings: list[dict[str, object]] = []
-    try:
-        load(options.settings.config)
-    except ConfigError as error:
-        findings.append({"severity": "error", "code": "config", "place": str(error).partition(": ")[0], "reason": str(error).partition(": ")[2]})
-    library = Library(options.settings.skills, Clock(), Log(Clock(), "error"))
-    catalogue = library.current()
-    for broken in catalogue.broken:
-        findings.append({"severity": "error", "code": "does-not-compile", "place": _place(Path(broken.path) / broken.file, broken.line),
-                         "reason": broken.reason})
-    folders = [f for f in sorted(options.settings.skills.iterdir()) if f.is_dir()] if options.settings.skills.is_dir() else []
-    if not folders:
-        raise UsageError(f"{options.settings.skills} holds no skill folders")
-    for folder in folders:
-        findings += _lint(folder)
-    errors = sum(f["severity"] == "error" for f in findings)
-    if options.json:
-        print(json.dumps({"skills": len(catalogue.skills), "errors": errors, "findings": findings}, indent=1, ensure_ascii=False))
-    else:
-        for f in findings:
-            print(f"{f['place']}: {f['severity']}: {f['reason']}" + (f" ({f['hint']})" if f.get("hint") else ""))
-        print(f"{len(catalogue.skills)} skills, {errors} errors, {len(findings) - errors} warnings")
-    return 1 if errors else 0
-
-
-def _place(path: Path, line: int | None) -> str:
-    return f"{path}:{line}" if line else str(path)
-
-
-def _lint(folder: Path) -> list[dict[str, object]]:
-    try:
-        files = {name: file.data for name, file in read_folder(folder).items()}
-        source = parse_skill(folder.name, files)
-    except SkillError:
-        return []                      # listed as broken already
-    return [{"severity": f.severity, "code": f.code, "place": _place(folder / f.file, f.line), "reason": f.reason, "hint": f.hint}
-            for f in lint(source, files)]
 
 
 def route(options: Options) -> int:
