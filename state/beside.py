@@ -37,7 +37,10 @@ def _read(disk: Disk, folder: Path, mark: int) -> dict[str, Feedback]:
     suspect: dict[str, None] = {}                      # documents that cannot be read; the journal may have them
     for name in disk.names(folder / "feedback"):
         if name.endswith(".json"):
-            document = unsealed(disk.read(folder / "feedback" / name))
+            try:
+                document = unsealed(disk.read(folder / "feedback" / name))
+            except FileNotFoundError:
+                continue                               # it went after it was listed: so says the journal, or a newer checkpoint
             if document is None:
                 suspect[name.removesuffix(".json")] = None
             else:

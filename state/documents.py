@@ -187,8 +187,9 @@ def _small_folder(exam: Examination, folder: str, noun: str, wanted: Mapping[str
             elif data is not None:
                 _small_document(exam, file, noun, data, wanted.get(record))
     exam.counts[folder] += len(wanted)
+    there = set(names)
     for record, data in wanted.items():
-        if f"{record}.json" not in names and record not in behind:
+        if f"{record}.json" not in there and record not in behind:
             file = f"{folder}/{record}.json"
             exam.say(f"{noun}_missing", file, "checkpoint and journal have this record", repair=WRITES,
                      mend=partial(Mender.put, file=file, data=data))

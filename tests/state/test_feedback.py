@@ -222,7 +222,28 @@ def test_a_checkpoint_that_is_completed_during_a_look_makes_it_look_again() -> N
     same(disk.looked, 2)
 
 
-def test_a_damaged_document_or_journal_is_told_to_whoever_reads_beside() -> None:
+def test_a_document_that_goes_while_it_is_looked_for_does_not_begin_the_look_anew() -> None:
+    place = a_busy_place()
+
+    class Late(Disk):
+        """Takes the oldest away after the documents have been listed."""
+
+        looked = 0
+
+        def names(self, folder: Any) -> list[str]:
+            found = super().names(folder)
+            if str(folder).endswith("feedback"):
+                self.looked += 1
+                with place.store as unit:
+                    place.store.feedback.put(unit.before_feedback, next(iter(place.store.feedback)), None)
+                commit(place.store)
+                place.settle(1.0)
+            return found
+    disk = Late()
+    same(([f.job for f in read_feedback(disk, place.folder)], disk.looked), ([*place.store.feedback], 1))
+
+
+def test_a_damaged_document_is_told_to_whoever_reads_beside() -> None:
     place = a_busy_place()
     place.checkpoint()
     path = next(place.folder.glob("feedback/*.json"))
