@@ -27,6 +27,7 @@ from router.api.check import check  # noqa: E402
 from router.api.cli import Options, UsageError, parse, route, secrets_of, tls_of  # noqa: E402
 from router.api.doctor import doctor  # noqa: E402
 from router.api.gate import Gate, check_json_body  # noqa: E402
+from router.api.learn import learn  # noqa: E402
 from router.api.match import match  # noqa: E402
 from router.api.routes import Route, Table  # noqa: E402
 from router.app import House, build  # noqa: E402
@@ -174,7 +175,7 @@ def main(argv: list[str]) -> int:
     """Run the command that the arguments name; the exit status. What is wrong with a command, a file or a folder is one line and status 2."""
     try:
         options = parse(argv, ROOT)
-        if options.command in ("check", "route", "match", "doctor"):
+        if options.command in ("check", "route", "match", "doctor", "learn"):
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)      # their reader may be `head`
         if options.command == "check":
             return check(options)
@@ -184,6 +185,8 @@ def main(argv: list[str]) -> int:
             return match(options)
         if options.command == "doctor":
             return doctor(options)
+        if options.command == "learn":
+            return learn(options)
         return serve(options)
     except (UsageError, ConfigError, Locked, Damage, NotOurs) as error:
         print(f"yardmaster: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Where the members of a `skill.toml` stand, for error messages: tomllib gives no positions.
+"""Where the members of a `skill.toml` stand, for error messages and for edits: tomllib gives no positions.
 
 A scanner over a text that tomllib has read without an error: it checks nothing, it only walks keys and steps over values, so it knows the
 same strings (one-line and multi-line), arrays, inline tables and comments, and is not misled by brackets or keys inside of them.
@@ -23,9 +23,10 @@ _SCALAR = re.compile(r'''"""(?:[^"\\]++|\\[\s\S]|"(?!""))*"{3,5}|\'\'\'(?:[^']++
 
 
 class TomlLines:
-    """The line of every member of one TOML document.
+    """The line of every member of one TOML document, and the place of its value, in characters, with a line end as one.
 
-    A path is keys and indexes from the top: `line_of("steps", 1, "retry", "attempts")` is a member of the second `[[steps]]`.
+    A path is keys and indexes from the top: `line_of("steps", 1, "retry", "attempts")` is a member of the second `[[steps]]`. `members_end` is where
+    the last value above the tables ends (0: there is none), `tables_at` where the first table begins (or the text ends).
     """
 
     def __init__(self, text: str) -> None:
@@ -34,7 +35,9 @@ class TomlLines:
         self._feeds = [found.start() for found in re.finditer("\n", self._text)]
         self._at = 0
         self._lines: dict[Path, int] = {(): 1}
+        self._spans: dict[Path, tuple[int, int]] = {}
         self._counts: dict[Path, int] = {}      # of the tables of each `[[name]]` so far
+        self.members_end, self.tables_at = 0, len(self._text)
         self._scan()
 
     def line_of(self, *path: str | int) -> int:
@@ -44,6 +47,10 @@ class TomlLines:
                 return self._lines[path[:size]]
         return 1
 
+    def span_of(self, *path: str | int) -> tuple[int, int] | None:
+        """Where the value of a member begins and ends, None if there is no such value."""
+        return self._spans.get(path)
+
     def _scan(self) -> None:
         """Walk headers and `key = value` rows from top to bottom."""
         table: Path = ()
@@ -52,9 +59,11 @@ class TomlLines:
             if self._at == len(self._text):
                 return
             if self._text[self._at] == "[":
+                self.tables_at = min(self.tables_at, self._at)
                 table = self._header()
             else:
                 self._member(table)
+                self.members_end = self.members_end if table else self._at
 
     def _header(self) -> Path:
         """`[a.b]` or `[[a.b]]`; the path of the table that it opens."""
@@ -95,9 +104,10 @@ class TomlLines:
 
     def _value(self, path: Path) -> None:
         """Step over the value at the cursor, noting what is inside of it."""
-        first = self._text[self._at]
+        first, start = self._text[self._at], self._at
         if first not in "[{":
             self._pass(_SCALAR)
+            self._spans[path] = (start, self._at)
             return
         self._at += 1
         index = 0
@@ -113,6 +123,7 @@ class TomlLines:
             self._pass(_SPACE)
             self._at += self._text[self._at] == ","
         self._at += 1
+        self._spans[path] = (start, self._at)
 
     def _pass(self, pattern: re.Pattern[str]) -> str:
         """Step over what matches at the cursor; the text of it, "" when nothing does."""

@@ -243,7 +243,7 @@ def _copy(disk: Disk, folder: Path, file: BinaryIO, lines: IO[bytes]) -> tuple[i
         pinned.pin()
         archive = Archive(file, lines, pinned)
         archive.add_file(folder, "VERSION")
-        for place in ("jobs/live", "workers"):
+        for place in ("jobs/live", "workers", "feedback"):
             for name in disk.names(folder / place):
                 if name.endswith(".json"):
                     archive.add_file(folder, f"{place}/{name}")

@@ -1,10 +1,11 @@
 """Checkpoints: all live records in one sequential file, so that a start need not open a file for each job.
 
-    data/checkpoint-<seq>.jsonl     framed lines: {"checkpoint":seq}, ["job",[...]], ["worker",[...]], ["key",[...]], {"end":count}
+    data/checkpoint-<seq>.jsonl     framed lines: {"checkpoint":seq}, ["job",[...]], ["worker",[...]], ["feedback",[...]], ["key",[...]], ...,
+                                    {"end":count}
     data/checkpoint.json            {"v":1,"seq":..,"newest_id":..}: written last; segments up to seq may go then
 
 The file is written in slices while the state moves on, so a record in it may be newer than `seq`; replay skips what a record already has.
-Deleting checkpoint-<seq>.jsonl only makes a start slower: job files, worker files and index rows hold the same.
+Deleting checkpoint-<seq>.jsonl only makes a start slower: job files, worker files, feedback files and index rows hold the same.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from state.journal import Damage, Journal, framed, line_at, previous_crc
 from state.log import Log
 from state.machine import JOB_ENDED
 from state.projection import Projection
-from state.records import Job, Worker, encode, job_image, sealed, unsealed
+from state.records import Feedback, Job, Worker, encode, job_image, sealed, unsealed
 from state.writer import Writer
 
 CHECKPOINT_BYTES = 64 << 20    # of journal since the last checkpoint; replaying so much takes about two seconds
-SLICE_RECORDS = 200            # jobs, workers and keys of a checkpoint in one tick: about 2 ms
+SLICE_RECORDS = 200            # jobs, workers, feedback and keys of a checkpoint in one tick: about 2 ms
 SLICES_PENDING_MAX = 8         # handed to the writer and not yet written: a slow disk must not fill the memory
 RETRY_S = 10.0                 # after a checkpoint was given up
 
@@ -34,6 +35,7 @@ class Tables(NamedTuple):
 
     jobs: dict[str, Job]
     workers: dict[str, Worker]
+    feedback: dict[str, Feedback]
     keys: dict[Key, KeyUse]
     newest_id: Callable[[], str]
 
@@ -137,6 +139,9 @@ def _values_of(tables: Tables) -> Iterator[Any]:
     for worker_id in list(tables.workers):
         worker = tables.workers.get(worker_id)
         yield None if worker is None else ["worker", worker]
+    for job_id in list(tables.feedback):
+        said = tables.feedback.get(job_id)
+        yield None if said is None else ["feedback", said]
     for key in list(tables.keys):
         use = tables.keys.get(key)
         yield None if use is None else ["key", [*key, *use]]

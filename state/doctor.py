@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from state.clock import iso
 from state.days import look_at_done
 from state.disk import Disk
-from state.documents import Belongings, look_at_live, look_at_workers
+from state.documents import Belongings, look_at_live, look_at_small
 from state.examine import Examination
 from state.findings import NOTE
 from state.journal import Damage, Journal
@@ -28,7 +28,7 @@ from state.segments import REBUILD, look_at_journal, look_at_mark
 
 ROUNDS_MAX = 5                 # a repair may bring to light what another one mends; more than three were never seen
 FILES = frozenset({"LOCK", "VERSION", "audit.jsonl", "checkpoint.json"})
-FOLDERS = frozenset({"journal", "jobs", "workers", "events", "artifacts", "definitions", "bundles", "worker", "matching", "doctor"})
+FOLDERS = frozenset({"journal", "jobs", "workers", "feedback", "events", "artifacts", "definitions", "bundles", "worker", "matching", "doctor"})
 
 
 class NotData(Exception):
@@ -64,7 +64,7 @@ def examine(disk: Disk, folder: Path, bundle_is_whole: Whole | None) -> Examinat
     _try_a_start(exam)
     belongings = Belongings(exam)
     look_at_live(exam, belongings)
-    look_at_workers(exam)
+    look_at_small(exam)
     look_at_done(exam, belongings)
     belongings.end()
     if bundle_is_whole is not None:

@@ -1,11 +1,11 @@
-"""The doctor's look at documents of live jobs and workers, and at what belongs to each job: its events, its idempotency keys, what it names.
+"""The doctor's look at documents of live jobs, workers and feedback, and at what belongs to each job: events, idempotency keys, what it names.
 
 A document is compared with what a start would bring back. One that a start writes anew from the journal may hold anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from functools import partial
 
 from state.examine import Examination
@@ -17,7 +17,7 @@ from state.limits import IDEMPOTENCY_S
 from state.machine import JOB_ENDED
 from state.mending import Mender
 from state.projection import Event
-from state.records import Job, Worker, job_document, job_from_document, sealed, unsealed, unstamped, worker_document
+from state.records import Job, feedback_document, job_document, job_from_document, sealed, unsealed, unstamped, worker_document
 from state.segments import REBUILD
 from state.streams import events_in
 
@@ -122,7 +122,7 @@ def look_at_live(exam: Examination, belongings: Belongings) -> None:
         if f"{job.id}.json" not in there and job.id not in found.behind:
             exam.say("live_missing", file, "the checkpoint has this job, and a start writes its document only when it changes", repair=WRITES,
                      mend=partial(Mender.put, file=file, data=sealed(job_document(job))))
-    exam.counts["documents_behind"] = len(found.behind) + len(found.workers_behind)
+    exam.counts["documents_behind"] = len(found.behind) + len(found.small_behind)
 
 
 def _live_document(exam: Examination, belongings: Belongings, file: str, job_id: str) -> None:
@@ -161,45 +161,50 @@ def _live_leftover(exam: Examination, belongings: Belongings, file: str, job_id:
     exam.say("live_damaged" if damaged else "live_unknown", file, words, line=1, repair="keeps it aside", mend=lambda m: m.keep(file))
 
 
-def look_at_workers(exam: Examination) -> None:
-    """workers/ against what a start brings back."""
-    names = exam.disk.names(exam.folder / "workers")
+def look_at_small(exam: Examination) -> None:
+    """workers/ and feedback/ against what a start brings back."""
     found = exam.found
+    workers = {} if found is None else {name: sealed(worker_document(worker)) for name, worker in found.workers.items()}
+    feedback = {} if found is None else {job_id: sealed(feedback_document(said)) for job_id, said in found.feedback.items()}
+    _small_folder(exam, "workers", "worker", workers)
+    _small_folder(exam, "feedback", "feedback", feedback)
+
+
+def _small_folder(exam: Examination, folder: str, noun: str, wanted: Mapping[str, bytes]) -> None:
+    names = exam.disk.names(exam.folder / folder)
+    behind = {name for place, name in exam.found.small_behind if place == folder} if exam.found is not None else set[str]()
     for name in names:
-        file, worker_id = f"workers/{name}", name.removesuffix(".json")
+        file, record = f"{folder}/{name}", name.removesuffix(".json")
         if name.endswith(".tmp"):
             exam.temporary(file)
-        elif worker_id == name:
+        elif record == name:
             exam.unknown(file)
         else:
             data = exam.read(file)
-            if found is not None and worker_id in found.workers_behind:
+            if record in behind:
                 if data is not None and unsealed(data) is None:
-                    exam.say("worker_damaged", file, f"{NOT_AS_WRITTEN}; a start writes it from the journal", line=1, severity=NOTE)
+                    exam.say(f"{noun}_damaged", file, f"{NOT_AS_WRITTEN}; a start writes it from the journal", line=1, severity=NOTE)
             elif data is not None:
-                _worker_document(exam, file, data, None if found is None else found.workers.get(worker_id))
-    for worker in _workers(exam):
-        file = f"workers/{worker.id}.json"
-        exam.counts["workers"] += 1
-        if f"{worker.id}.json" not in names and found is not None and worker.id not in found.workers_behind:
-            exam.say("worker_missing", file, "checkpoint and journal have this worker", repair=WRITES,
-                     mend=partial(Mender.put, file=file, data=sealed(worker_document(worker))))
+                _small_document(exam, file, noun, data, wanted.get(record))
+    exam.counts[folder] += len(wanted)
+    there = set(names)
+    for record, data in wanted.items():
+        if f"{record}.json" not in there and record not in behind:
+            file = f"{folder}/{record}.json"
+            exam.say(f"{noun}_missing", file, "checkpoint and journal have this record", repair=WRITES,
+                     mend=partial(Mender.put, file=file, data=data))
 
 
-def _workers(exam: Examination) -> Iterable[Worker]:
-    return () if exam.found is None else exam.found.workers.values()
-
-
-def _worker_document(exam: Examination, file: str, data: bytes, worker: Worker | None) -> None:
+def _small_document(exam: Examination, file: str, noun: str, data: bytes, wanted: bytes | None) -> None:
     document = unsealed(data)
-    if worker is None:
+    if wanted is None:
         if document is None:
-            exam.say("worker_damaged", file, NOT_AS_WRITTEN, line=1, repair=REBUILD if exam.found is None else "keeps it aside",
+            exam.say(f"{noun}_damaged", file, NOT_AS_WRITTEN, line=1, repair=REBUILD if exam.found is None else "keeps it aside",
                      mend=None if exam.found is None else lambda m: m.keep(file))
         elif exam.found is not None:
-            exam.say("worker_leftover", file, "neither checkpoint nor journal has this worker", line=1, repair="keeps it aside",
+            exam.say(f"{noun}_leftover", file, "neither checkpoint nor journal has this record", line=1, repair="keeps it aside",
                      mend=lambda m: m.keep(file))
-    elif data != sealed(worker_document(worker)):
-        code = "worker_damaged" if document is None else "worker_differs"
-        words = NOT_AS_WRITTEN if document is None else f"it is of unit {document['seq']}, checkpoint and journal have it as of unit {worker.seq}"
-        exam.say(code, file, words, line=1, repair=WRITES, mend=lambda m: m.put(file, sealed(worker_document(worker))))
+    elif data != wanted:
+        code = f"{noun}_damaged" if document is None else f"{noun}_differs"
+        words = NOT_AS_WRITTEN if document is None else f"it is of unit {document['seq']}, checkpoint and journal have it otherwise"
+        exam.say(code, file, words, line=1, repair=WRITES, mend=lambda m: m.put(file, wanted))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from state.errors import Fault
 from state.finished import Row
 from state.projection import Event
-from state.records import Job, JobDelta, Worker, job_image
+from state.records import Feedback, Job, JobDelta, Worker, job_image
 
 Key = tuple[str, str]                           # scope and idempotency key
 KeyUse = tuple[str, str, float, int]            # job id, sha256 of the body, wall time, HTTP status of the first answer
@@ -23,6 +23,7 @@ class Recovered(NamedTuple):
 
     jobs: dict[str, Job]
     workers: dict[str, Worker]
+    feedback: dict[str, Feedback]
     keys: dict[Key, KeyUse]
     seq: int
     newest_id: str
@@ -31,19 +32,26 @@ class Recovered(NamedTuple):
 class Unit:
     """All changes of one request, duty or message: they reach the disk together or not at all."""
 
-    __slots__ = ("at", "before_jobs", "before_workers", "changes", "deltas", "encoded", "events", "jobs", "seq", "workers")
+    __slots__ = ("at", "before_feedback", "before_jobs", "before_workers", "changes", "deltas", "encoded", "events", "feedback", "jobs", "seq",
+                 "workers")
 
     def __init__(self, seq: int, at: float) -> None:
         self.seq = seq
         self.at = at
         self.before_jobs: dict[str, Job | None] = {}
         self.before_workers: dict[str, Worker | None] = {}
+        self.before_feedback: dict[str, Feedback | None] = {}
         self.deltas: dict[str, JobDelta] = {}              # of jobs that were there before
         self.events: list[tuple[str, Event]] = []
         self.changes: list[Any] = []                       # as journaled: ["job", raw], ["job+", id, delta], ["worker", raw], ["event", id, raw], ...
         self.encoded = b""                                 # the changes as JSON: what cannot be encoded fails its own unit, not the turn
         self.jobs: dict[str, Job | None] = {}              # records after the unit; None: gone from memory
         self.workers: dict[str, Worker | None] = {}
+        self.feedback: dict[str, Feedback | None] = {}
+
+    def touched(self) -> bool:
+        """True if anything is to be committed."""
+        return bool(self.before_jobs or self.before_workers or self.before_feedback or self.events)
 
     def delta(self, job_id: str) -> JobDelta:
         """What the unit changes of a job, to be added to."""
@@ -52,7 +60,8 @@ class Unit:
             delta = self.deltas[job_id] = JobDelta()
         return delta
 
-    def describe(self, jobs: Mapping[str, Job], workers: Mapping[str, Worker], needs_image: Callable[[Job], bool]) -> None:
+    def describe(self, jobs: Mapping[str, Job], workers: Mapping[str, Worker], feedback: Mapping[str, Feedback],
+                 needs_image: Callable[[Job], bool]) -> None:
         """Gather the records as they are now, and say the changes as journaled."""
         for job_id, before in self.before_jobs.items():
             job = self.jobs[job_id] = jobs[job_id]
@@ -63,6 +72,9 @@ class Unit:
         for worker_id in self.before_workers:
             worker = self.workers[worker_id] = workers.get(worker_id)
             self.changes.append(["worker-", worker_id] if worker is None else ["worker", worker])
+        for job_id in self.before_feedback:
+            said = self.feedback[job_id] = feedback.get(job_id)
+            self.changes.append(["feedback-", job_id] if said is None else ["feedback", said])
         self.changes.extend(["event", job_id, event] for job_id, event in self.events)
 
 
@@ -79,8 +91,8 @@ class Ticket:
 class Engine(Protocol):
     """Keeps what the store tells it. Verbs marked (blocking) are called on helper threads, all others on the loop."""
 
-    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse], newest_id: Callable[[], str],
-               unsettled: Callable[[], bool]) -> None:
+    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], feedback: dict[str, Feedback], keys: dict[Key, KeyUse],
+               newest_id: Callable[[], str], unsettled: Callable[[], bool]) -> None:
         """The store's tables, to read from when files are written; never while `unsettled()`: they hold changes then that may yet be undone.
 
         `newest_id()` is at or above every job id that was made, "" before the first.

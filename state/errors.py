@@ -140,6 +140,11 @@ class InvalidInput(Fault):
     status, code = 422, "invalid_input"
 
 
+class InvalidFeedback(Fault):
+    """The body is JSON but does not say whether the job's skill was right; `pointer` names the member."""
+    status, code = 422, "invalid_feedback"
+
+
 class NoSkillMatches(Fault):
     """No skill fits well enough, and nothing is guessed; `candidates` lists the nearest."""
     status, code = 422, "no_skill_matches"
@@ -163,6 +168,11 @@ class SkillBroken(Fault):
 class UnknownJob(Fault):
     """No job has this id (or its retention has ended)."""
     status, code = 404, "unknown_job"
+
+
+class UnknownFeedback(Fault):
+    """Nobody has said whether this job's skill was right, or it was so long ago that it is no longer kept."""
+    status, code = 404, "unknown_feedback"
 
 
 class UnknownStep(Fault):

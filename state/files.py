@@ -1,6 +1,6 @@
 """The file engine: a data folder that one process holds. Order of things: journal first (that is the acknowledgement), files after.
 
-    data/LOCK  data/VERSION  data/journal/  data/jobs/  data/workers/  data/events/  data/checkpoint*.json*  data/audit.jsonl
+    data/LOCK  data/VERSION  data/journal/  data/jobs/  data/workers/  data/feedback/  data/events/  data/checkpoint*.json*  data/audit.jsonl
 
 Recovery: checkpoint file, or every document where that file is missing; then replay of later units. A document that is newer than the
 checkpoint or does not parse is ignored if the journal holds its image, and is damage otherwise. A commit that fails is cut off and refused
@@ -27,7 +27,7 @@ from state.journal import Journal
 from state.log import Log
 from state.machine import JOB_ENDED
 from state.projection import Event, Projection
-from state.records import Job, Worker, encode
+from state.records import Feedback, Job, Worker, encode, feedback_document, sealed, worker_document
 from state.recovery import recover
 from state.retention import Keep, Retention
 from state.streams import read_events
@@ -79,13 +79,17 @@ class FileEngine:
         self._ended: dict[str, float] = {}     # ended jobs that have a done file, and since when, oldest first
         self._audited = 0
 
-    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse], newest_id: Callable[[], str],
-               unsettled: Callable[[], bool]) -> None:
+    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], feedback: dict[str, Feedback], keys: dict[Key, KeyUse],
+               newest_id: Callable[[], str], unsettled: Callable[[], bool]) -> None:
         """The store's tables, to read from while not `unsettled()`."""
+        def small(folder: str, name: str) -> bytes | None:
+            if folder == "workers":
+                return sealed(worker_document(workers[name])) if name in workers else None
+            return sealed(feedback_document(feedback[name])) if name in feedback else None
         self._jobs, self._unsettled = jobs, unsettled
-        self._projection = Projection(self._disk, self._folder, self.finished, self._writer, self._filer, jobs.get, workers.get, self._kept,
+        self._projection = Projection(self._disk, self._folder, self.finished, self._writer, self._filer, jobs.get, small, self._kept,
                                       self._log)
-        tables = Tables(jobs, workers, keys, newest_id)
+        tables = Tables(jobs, workers, feedback, keys, newest_id)
         self._checkpoints = Checkpoints(self._disk, self._folder, self._journal, self._projection, self._writer, tables, self._log)
 
     # -- start --------------------------------------------------------------------------------------------------------------------
@@ -100,14 +104,14 @@ class FileEngine:
         now = self._clock.monotonic()
         for job_id in sorted(found.behind):
             self._projection.restored(job_id, mark + 1, now)
-        for worker_id in sorted(found.workers_behind):
-            self._projection.worker_changed(worker_id, mark + 1, now)
+        for folder, name in sorted(found.small_behind):
+            self._projection.small_changed(folder, name, mark + 1, now)
         for job_id, event in found.events:
             self._projection.happened(job_id, event)
         self._journal.open()
         self._checkpoints.recovered(mark)
         self._audited = len(self._disk.read(self._folder / "audit.jsonl").splitlines()) if self._disk.exists(self._folder / "audit.jsonl") else 0
-        return Recovered(found.jobs, found.workers, found.keys, self._journal.seq, max(newest_id, found.newest_id))
+        return Recovered(found.jobs, found.workers, found.feedback, found.keys, self._journal.seq, max(newest_id, found.newest_id))
 
     # -- commits ------------------------------------------------------------------------------------------------------------------
 
@@ -130,7 +134,9 @@ class FileEngine:
             for job_id, job in unit.jobs.items():
                 self._projection.changed(job_id, job, unit.seq, now)
             for worker_id in unit.workers:
-                self._projection.worker_changed(worker_id, unit.seq, now)
+                self._projection.small_changed("workers", worker_id, unit.seq, now)
+            for job_id in unit.feedback:
+                self._projection.small_changed("feedback", job_id, unit.seq, now)
             for job_id, event in unit.events:
                 self._projection.happened(job_id, event)
         return Ticket()

@@ -1,7 +1,7 @@
 """Idempotency keys: what each was used for, for 24 hours and at most 1,000,000 of them.
 
-A key lives in the record of the job it was used for, so it is journaled, checkpointed and undone with it. This table is the index of all those
-keys, also of jobs that have left memory; insertion order is age.
+A key lives in the record of the job it was used for, or of the feedback on that job, so it is journaled, checkpointed and undone with it. This table
+is the index of all those keys, also of jobs that have left memory; insertion order is age.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 from state.engine import Key, KeyUse
 from state.limits import IDEMPOTENCY_KEYS_MAX, IDEMPOTENCY_S
+
+KeptKeys = tuple[tuple[str, str, str, float, int], ...]         # as a record has them
 
 
 class Keys(dict[Key, KeyUse]):
@@ -26,6 +28,11 @@ class Keys(dict[Key, KeyUse]):
             del self[next(iter(self))]
         self.pop(key, None)
         self[key] = use
+
+    def take_back(self, now: KeptKeys, before: KeptKeys) -> None:
+        """A record is undone: forget the keys that it has now and had not before."""
+        for scope, key, *_ in set(now) - set(before):
+            self.pop((scope, key), None)
 
     def used(self, key: Key, now: float) -> KeyUse | None:
         """What the key was used for, if that is not too long ago."""

@@ -34,6 +34,10 @@ PRIORITY_DEFAULT = 100
 AGEING_S = 0.1                        # a point of priority is worth this much waiting: 1,000 points are overtaken after 100 s
 HISTORY_ENTRIES_MAX = 200             # of a job in its document; older middle entries are in its events
 HISTORY_FIRST_KEPT = 50
+FEEDBACK_MAX = 100_000                # more would be no more read by anybody; about 100 MB of memory. Then the oldest goes
+FEEDBACK_CHARACTERS_MAX = 50_000_000  # of their tasks and notes: 100,000 of 500
+FEEDBACK_NOTE_CHARACTERS_MAX = 2_000  # a remark
+FEEDBACK_KEYS_MAX = 100               # idempotency keys that the feedback on one job remembers: each repeats in every change of it
 IDEMPOTENCY_KEYS_MAX = 1_000_000
 IDEMPOTENCY_S = 24 * 3600.0
 LOSSES_MAX = 3                        # leases lost before a step fails with worker_lost: a step that kills its worker must not go round for ever
@@ -62,3 +66,4 @@ assert HISTORY_FIRST_KEPT < HISTORY_ENTRIES_MAX
 assert LEASE_S > 2 * HEARTBEAT_S and GONE_S > STALE_S >= LEASE_S
 assert IDLE_S_MAX > PARK_S_MAX > POLL_S
 assert VALUE_INLINE_BYTES_MAX * 2 < JSON_BODY_BYTES_MAX
+assert FEEDBACK_CHARACTERS_MAX > TASK_CHARACTERS_MAX + FEEDBACK_NOTE_CHARACTERS_MAX

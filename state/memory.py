@@ -13,7 +13,7 @@ from state.errors import Fault, StorageUnavailable
 from state.finished import Row, artifacts_in
 from state.machine import JOB_ENDED
 from state.projection import Event
-from state.records import Job, Worker
+from state.records import Feedback, Job, Worker
 
 
 class MemoryEngine:
@@ -22,6 +22,7 @@ class MemoryEngine:
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
         self._workers: dict[str, Worker] = {}
+        self._feedback: dict[str, Feedback] = {}
         self._keys: dict[Key, KeyUse] = {}
         self._events: dict[str, list[Event]] = {}
         self._seq = 0
@@ -34,19 +35,20 @@ class MemoryEngine:
         """An engine that recovers to what this one was told and acknowledged."""
         other = MemoryEngine()
         other._jobs, other._workers, other._keys = dict(self._jobs), dict(self._workers), dict(self._keys)
+        other._feedback = dict(self._feedback)
         other._events = {job_id: list(events) for job_id, events in self._events.items()}
         other._seq = self._seq
         return other
 
-    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], keys: dict[Key, KeyUse], newest_id: Callable[[], str],
-               unsettled: Callable[[], bool]) -> None:
+    def attach(self, jobs: dict[str, Job], workers: dict[str, Worker], feedback: dict[str, Feedback], keys: dict[Key, KeyUse],
+               newest_id: Callable[[], str], unsettled: Callable[[], bool]) -> None:
         """Only who is in memory is asked for."""
         self._in_memory = jobs
 
     def recover(self) -> Recovered:
-        """The live jobs, all workers and keys."""
+        """The live jobs, all workers, feedback and keys."""
         live = {i: j for i, j in self._jobs.items() if j.state not in JOB_ENDED}
-        return Recovered(live, dict(self._workers), dict(self._keys), self._seq, max(self._jobs, default=""))
+        return Recovered(live, dict(self._workers), dict(self._feedback), dict(self._keys), self._seq, max(self._jobs, default=""))
 
     def commit(self, units: list[Unit]) -> Ticket:
         """Keep the units' records; refused while `fail_next` is above zero."""
@@ -61,6 +63,8 @@ class MemoryEngine:
                     self._workers.pop(worker_id, None)
                 else:
                     self._workers[worker_id] = worker
+            for job_id, said in unit.feedback.items():
+                self._keep_feedback(job_id, said)
             for job_id, event in unit.events:
                 self._events.setdefault(job_id, []).append(event)
             self._seq = unit.seq
@@ -74,6 +78,14 @@ class MemoryEngine:
             self._keys[scope, key] = (job_id, digest, at, status)
         if job.state in JOB_ENDED:
             self._ended[job_id] = None
+
+    def _keep_feedback(self, job_id: str, said: Feedback | None) -> None:
+        if said is None:
+            del self._feedback[job_id]
+            return
+        self._feedback[job_id] = said
+        for scope, key, digest, at, status in said.keys:
+            self._keys[scope, key] = (job_id, digest, at, status)
 
     def needs_image(self, job: Job) -> bool:
         """Never: records are kept whole."""

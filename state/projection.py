@@ -1,4 +1,4 @@
-"""Projection: the job files, worker files, event files and index rows that follow the journal, a second behind at most.
+"""Projection: the job files, event files, index rows and the small files (workers, feedback) that follow the journal, a second behind at most.
 
 The loop marks what changed (`changed`) and hands the writer a batch of records and the paths they go to (`hand_over`). The file of a job
 that has ended is written at once, that of one that goes on when it is half a second behind: most jobs end before that and never have a file
@@ -15,14 +15,14 @@ from collections.abc import Callable
 from itertools import islice, takewhile
 from math import inf
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from state.disk import Disk
 from state.filer import Filer, Files, Kept
 from state.finished import Finished
 from state.log import Log
 from state.machine import JOB_ENDED
-from state.records import Job, Worker, raw_job, sealed, worker_document
+from state.records import Job, raw_job
 from state.writer import Writer
 
 PASS_AFTER_S = 0.05        # gathers a batch; a folder that is written too often is what files cost most
@@ -42,6 +42,10 @@ class Event(NamedTuple):
     at: float
 
 
+Name = TypeVar("Name")
+Small = tuple[str, str]                # folder (workers, feedback) and name of a record that is written whole
+
+
 class Since(NamedTuple):
     """Of the oldest change that is not in a file: its unit, and when it was committed (monotonic)."""
 
@@ -56,24 +60,25 @@ class Batch:
         self.files = Files([], [], [], [])
         self.removals: dict[str, list[tuple[str, str]]] = {}       # of files.remove those of each job
         self.jobs: dict[str, Since] = {}
-        self.workers: dict[str, Since] = {}
+        self.small: dict[Small, Since] = {}
         self.events: dict[str, list[Event]] = {}
         self.kept: list[Kept] = []
         self.oldest = Since(0, inf)
 
 
 class Projection:
-    """Keeps files in step with records. `jobs` and `workers` look up the current record; `kept(id, files, bytes)` hears how the done files change."""
+    """Keeps files in step with records. `jobs` looks up the current record, `small` the document of a small one, None if it is gone;
+    `kept(id, files, bytes)` hears how the done files change."""
 
     def __init__(self, disk: Disk, folder: Path, finished: Finished, writer: Writer, filer: Filer, jobs: Callable[[str], Job | None],
-                 workers: Callable[[str], Worker | None], kept: Callable[[str, int, int], None], log: Log) -> None:
+                 small: Callable[[str, str], bytes | None], kept: Callable[[str, int, int], None], log: Log) -> None:
         self._disk, self._folder, self._finished, self._writer, self._filer, self._log = disk, folder, finished, writer, filer, log
         self._live, self._event_files = str(folder / "jobs" / "live"), str(folder / "events")      # paths are made for every change
-        self._jobs, self._workers, self._kept = jobs, workers, kept
+        self._jobs, self._small, self._kept = jobs, small, kept
         self._dirty: dict[str, Since] = {}                 # by job id, oldest first
         self._restored: dict[str, Since] = {}              # as the journal had them at the start, not changed since
         self._ended: dict[str, None] = {}                  # those of them whose job has ended, or has left memory
-        self._dirty_workers: dict[str, Since] = {}
+        self._dirty_small: dict[Small, Since] = {}
         self._events: dict[str, list[Event]] = {}          # of dirty jobs: a unit with an event always changes its job too
         self._flight: Batch | None = None
         self._written_events: dict[str, list[Event]] = {}  # in their files since a moment
@@ -88,7 +93,7 @@ class Projection:
     def adopt(self, live_files: set[str]) -> None:
         """After recovery: which jobs have a file in the live folder."""
         self._live_files = live_files
-        for name in ("jobs/live", "jobs/done", "events", "workers"):
+        for name in ("jobs/live", "jobs/done", "events", "workers", "feedback"):
             self._disk.make_folder(self._folder / name)
 
     def restored(self, job_id: str, seq: int, now: float) -> None:
@@ -105,10 +110,9 @@ class Projection:
         else:
             self._ended.pop(job_id, None)
 
-    def worker_changed(self, worker_id: str, seq: int, now: float) -> None:
-        """A worker's record is newer than its file, since unit `seq`."""
-        if worker_id not in self._dirty_workers:
-            self._dirty_workers[worker_id] = Since(seq, now)
+    def small_changed(self, folder: str, name: str, seq: int, now: float) -> None:
+        """A small record is newer than its file, since unit `seq`."""
+        self._dirty_small.setdefault((folder, name), Since(seq, now))
 
     def happened(self, job_id: str, event: Event) -> None:
         """An event is in the journal and belongs into the job's event file; the job has `changed`."""
@@ -129,7 +133,7 @@ class Projection:
         return not self._restored and all(since.seq > seq for since in self._oldest())
 
     def _oldest(self) -> list[Since]:
-        oldest = [next(iter(some.values())) for some in (self._dirty, self._dirty_workers) if some]
+        oldest = [next(iter(some.values())) for some in (self._dirty, self._dirty_small) if some]
         return oldest if self._flight is None else [*oldest, self._flight.oldest]
 
     def behind(self, job_id: str) -> bool:
@@ -139,16 +143,16 @@ class Projection:
 
     def idle(self) -> bool:
         """Every file is as the records are, and the writer has said so."""
-        return self._flight is None and not (self._dirty or self._dirty_workers or self._restored)
+        return self._flight is None and not (self._dirty or self._dirty_small or self._restored)
 
     def ready(self, now: float, at_once: bool = False) -> bool:
         """True if there is a batch to hand over, however young it is if `at_once`, and nobody busy with the one before."""
-        if self._flight is not None or now < self._retry_at or not (self._dirty or self._dirty_workers or self._restored):
+        if self._flight is not None or now < self._retry_at or not (self._dirty or self._dirty_small or self._restored):
             return False
         if at_once or self._restored:
             return True
         lag_s = self.lag_s(now)
-        return lag_s >= LIVE_AFTER_S or len(self._ended) >= PASS_DOCUMENTS_MAX or (lag_s >= PASS_AFTER_S and bool(self._ended or self._dirty_workers))
+        return lag_s >= LIVE_AFTER_S or len(self._ended) >= PASS_DOCUMENTS_MAX or (lag_s >= PASS_AFTER_S and bool(self._ended or self._dirty_small))
 
     def hand_over(self, now: float, at_once: bool = False) -> None:
         """Give the writer the next batch, if it is free and a change is old enough."""
@@ -156,7 +160,7 @@ class Projection:
             self._older_events, self._written_events, self._turned_at = self._written_events, {}, now
         if self.ready(now, at_once):
             batch = self._batch(inf if at_once else now)
-            batch.oldest = min((*batch.jobs.values(), *batch.workers.values()))    # it takes what has ended before what is older
+            batch.oldest = min((*batch.jobs.values(), *batch.small.values()))    # it takes what has ended before what is older
             self._flight = batch
             self._writer.hand(lambda: self._filer.write(batch.files, batch.kept), lambda error: self._written(batch, error, now))
 
@@ -178,14 +182,14 @@ class Projection:
             if removals:
                 batch.removals[job_id] = removals
                 files.remove.extend(removals)
-        for worker_id in list(islice(self._dirty_workers, PASS_DOCUMENTS_MAX)):
-            batch.workers[worker_id] = self._dirty_workers.pop(worker_id)
-            path = str(self._folder / "workers" / f"{worker_id}.json")
-            worker = self._workers(worker_id)
-            if worker is None:
+        for small in list(islice(self._dirty_small, PASS_DOCUMENTS_MAX)):
+            batch.small[small] = self._dirty_small.pop(small)
+            folder, name = small
+            path, data = str(self._folder / folder / f"{name}.json"), self._small(folder, name)
+            if data is None:
                 files.remove.append((path, ""))
             else:
-                files.replace.append((path, sealed(worker_document(worker))))
+                files.replace.append((path, data))
         return batch
 
     def _due(self, now: float) -> list[str]:
@@ -225,7 +229,7 @@ class Projection:
         self._retry_at = now + RETRY_S
         self._dirty = _earlier(batch.jobs, self._dirty)
         self._ended.update(dict.fromkeys(job_id for job_id in batch.jobs if _ended(self._jobs(job_id))))
-        self._dirty_workers = _earlier(batch.workers, self._dirty_workers)
+        self._dirty_small = _earlier(batch.small, self._dirty_small)
         for job_id, events in batch.events.items():
             self._events[job_id] = events + self._events.get(job_id, [])
 
@@ -234,7 +238,7 @@ def _ended(job: Job | None) -> bool:
     return job is None or job.state in JOB_ENDED
 
 
-def _earlier(first: dict[str, Since], then: dict[str, Since]) -> dict[str, Since]:
+def _earlier(first: dict[Name, Since], then: dict[Name, Since]) -> dict[Name, Since]:
     """Both, oldest first, with the older moment of each."""
     for name, since in then.items():
         first.setdefault(name, since)

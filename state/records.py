@@ -1,4 +1,4 @@
-"""What survives a crash: the records of jobs, steps and workers, each its own immutable, versioned type, and their documents.
+"""What survives a crash: the records of jobs, steps, workers and feedback, each its own immutable, versioned type, and their documents.
 
 Only what is here reaches the disk. Bookkeeping of a running server (who waits, when a lease ends, what a worker last reported) is kept by
 those who need it and is derived again after a start.
@@ -104,10 +104,27 @@ class Worker(NamedTuple):
     seq: int = 0
 
 
+class Feedback(NamedTuple):
+    """What somebody said about the skill that ran a job. The job may be gone: all that can be learnt from it is here."""
+
+    job: str
+    right: bool
+    ran: str                         # the skill
+    rule: str                        # of the decision that chose it; `named`: the client did
+    task: str                        # as it was given
+    skill: str                       # that would have been right, "" where nobody said
+    note: str
+    by: str
+    at: float
+    seq: int = 0                     # of the unit in which it was said
+    keys: tuple[tuple[str, str, str, float, int], ...] = ()   # as those of a job
+
+
 JOB_FIELDS = Job._fields
 STEP_FIELDS = Step._fields
 STEPS_AT, KEYS_AT, HISTORY_AT = JOB_FIELDS.index("steps"), JOB_FIELDS.index("keys"), JOB_FIELDS.index("history")
 WORKER_FIELDS = Worker._fields
+FEEDBACK_FIELDS = Feedback._fields
 _JOB_PLACES = {name: place for place, name in enumerate(Job._fields)}
 _STEP_PLACES = {name: place for place, name in enumerate(Step._fields)}
 _TIMES = frozenset({"created_at", "updated_at", "finished_at", "deadline_at", "started_at", "ready_at", "due_at"})
@@ -211,6 +228,23 @@ def worker_from_document(document: dict[str, Any]) -> Worker:
     for name in _TIMES & members.keys():
         members[name] = from_iso(members[name])
     return Worker(**members)
+
+
+def feedback_document(feedback: Feedback) -> dict[str, Any]:
+    """The whole feedback as its file holds it."""
+    return {"v": DOCUMENT_VERSION, **feedback._asdict(), "at": iso(feedback.at)}
+
+
+def feedback_from_document(document: dict[str, Any]) -> Feedback:
+    """The record of a feedback's document."""
+    members = {name: document[name] for name in FEEDBACK_FIELDS if name in document}
+    return feedback_from_raw(Feedback(**{**members, "at": from_iso(members["at"])}))
+
+
+def feedback_from_raw(raw: Sequence[Any]) -> Feedback:
+    """The record of its JSON array, as journal and checkpoint hold it."""
+    feedback = Feedback(*raw)
+    return feedback._replace(keys=tuple([(k[0], k[1], k[2], k[3], k[4]) for k in feedback.keys]))
 
 
 def from_iso(text: str) -> float:

@@ -7,6 +7,7 @@ live file and done file the newer one counts, and a live file of a job that the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,20 @@ from state.disk import Disk
 from state.engine import Key, KeyUse
 from state.finished import Finished
 from state.journal import Damage, Journal
-from state.projection import Event
-from state.records import Job, Shared, Worker, apply_delta, job_from_document, job_from_raw, unsealed, worker_from_document
+from state.projection import Event, Small
+from state.records import (
+    Feedback,
+    Job,
+    Shared,
+    Worker,
+    apply_delta,
+    feedback_from_document,
+    feedback_from_raw,
+    job_from_document,
+    job_from_raw,
+    unsealed,
+    worker_from_document,
+)
 
 BAD = "the document does not have the checksum it was written with, and the journal holds no image of it"
 
@@ -28,14 +41,15 @@ class Found:
         self.shared = Shared()
         self.jobs: dict[str, Job] = {}
         self.workers: dict[str, Worker] = {}
+        self.feedback: dict[str, Feedback] = {}
         self.keys: dict[Key, KeyUse] = {}
         self.behind: set[str] = set()                  # jobs whose file is older than the record
-        self.workers_behind: set[str] = set()
+        self.small_behind: set[Small] = set()          # the same of workers and feedback
         self.events: list[tuple[str, Event]] = []
         self.live_files: set[str] = set()
         self.newest_id = ""
         self.suspect: dict[str, str] = {}              # job id -> why its document cannot be used
-        self.suspect_workers: dict[str, str] = {}
+        self.suspect_small: dict[Small, str] = {}
 
     def use_key(self, scope: str, key: str, use: KeyUse) -> None:
         """A key that was used again after it had run out counts as it was used last, in whatever order jobs are read."""
@@ -47,6 +61,7 @@ class Found:
         """The checkpoint was not whole: nothing of it counts."""
         self.jobs.clear()
         self.workers.clear()
+        self.feedback.clear()
         self.keys.clear()
 
 
@@ -67,9 +82,9 @@ def recover(disk: Disk, folder: Path, journal: Journal, finished: Finished, mark
     for job_id, reason in found.suspect.items():
         if job_id not in found.behind:
             raise Damage(f"jobs/live/{job_id}.json", 1, reason)
-    for worker_id, reason in found.suspect_workers.items():
-        if worker_id not in found.workers_behind:
-            raise Damage(f"workers/{worker_id}.json", 1, reason)
+    for small, reason in found.suspect_small.items():
+        if small not in found.small_behind:
+            raise Damage(f"{small[0]}/{small[1]}.json", 1, reason)
     _remove_leftovers(disk, folder, journal.seq, found)
     _settle(found, finished)
     return found
@@ -82,12 +97,14 @@ def _adopt(value: Any, found: Found) -> None:
         found.jobs[job.id] = job
     elif kind == "worker":
         found.workers[raw[0]] = Worker(*raw)
+    elif kind == "feedback":
+        found.feedback[raw[0]] = feedback_from_raw(raw)
     else:
         found.use_key(raw[0], raw[1], (raw[2], raw[3], raw[4], raw[5]))
 
 
 def _read_documents(disk: Disk, folder: Path, finished: Finished, mark: int, found: Found) -> None:
-    """Without a checkpoint file: every live document, every worker, and the keys of the last days' index rows."""
+    """Without a checkpoint file: every live document, every worker, all feedback, and the keys of the last days' index rows."""
     live = str(folder / "jobs" / "live")
     for job_id in sorted(found.live_files):
         document = unsealed(disk.read(f"{live}/{job_id}.json"))
@@ -96,18 +113,26 @@ def _read_documents(disk: Disk, folder: Path, finished: Finished, mark: int, fou
             found.suspect[job_id] = reason
         elif not _ended_since(disk, finished.path(job_id), document["seq"], mark):
             found.jobs[job_id] = found.shared.job(job_from_document(document))
-    for name in disk.names(folder / "workers"):
-        if name.endswith(".json"):
-            document = unsealed(disk.read(folder / "workers" / name))
-            reason = _unusable(document, mark)
-            if document is None or reason:
-                found.suspect_workers[name[:-5]] = reason
-            else:
-                found.workers[document["id"]] = worker_from_document(document)
+    for document in _small_documents(disk, folder, "workers", mark, found):
+        found.workers[document["id"]] = worker_from_document(document)
+    for document in _small_documents(disk, folder, "feedback", mark, found):
+        found.feedback[document["job"]] = feedback_from_document(document)
     for day in finished.days():
         for job_id, keys in finished.keyed(day):
             for scope, key, digest, at, status in keys:
                 found.use_key(scope, key, (job_id, digest, at, status))
+
+
+def _small_documents(disk: Disk, folder: Path, place: str, mark: int, found: Found) -> Iterator[dict[str, Any]]:
+    """Those that can be trusted; the others are suspect."""
+    for name in disk.names(folder / place):
+        if name.endswith(".json"):
+            document = unsealed(disk.read(folder / place / name))
+            reason = _unusable(document, mark)
+            if document is None or reason:
+                found.suspect_small[place, name[:-5]] = reason
+            else:
+                yield document
 
 
 def _unusable(document: dict[str, Any] | None, mark: int) -> str:
@@ -156,16 +181,34 @@ def _apply(change: list[Any], seq: int, found: Found) -> None:
         known_worker = found.workers.get(worker.id)
         if known_worker is None or known_worker.seq < seq:
             found.workers[worker.id] = worker
-        found.workers_behind.add(worker.id)
+        found.small_behind.add(("workers", worker.id))
     elif kind == "worker-":
         found.workers.pop(change[1], None)
-        found.workers_behind.add(change[1])
+        found.small_behind.add(("workers", change[1]))
+    elif kind in ("feedback", "feedback-"):
+        _apply_feedback(change, seq, found)
     else:
         found.events.append((change[1], Event(*change[2])))
 
 
+def _apply_feedback(change: list[Any], seq: int, found: Found) -> None:
+    if change[0] == "feedback-":
+        job_id = change[1]
+        found.feedback.pop(job_id, None)
+    else:
+        said = feedback_from_raw(change[1])
+        job_id = said.job
+        known = found.feedback.get(job_id)
+        if known is None or known.seq < seq:
+            found.feedback[job_id] = said
+    found.small_behind.add(("feedback", job_id))
+
+
 def _settle(found: Found, finished: Finished) -> None:
-    """The keys of all known jobs are remembered, and the newest id is known."""
+    """The keys of all known jobs and feedback are remembered, and the newest id is known."""
+    for said in found.feedback.values():
+        for scope, key, digest, at, status in said.keys:
+            found.use_key(scope, key, (said.job, digest, at, status))
     for job in found.jobs.values():
         found.newest_id = max(found.newest_id, job.id)
         for scope, key, digest, at, status in job.keys:

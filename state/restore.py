@@ -34,7 +34,7 @@ RESTORING = b"restoring\n"     # in VERSION: no number, so no server starts
 READ_BYTES = 1 << 20
 ROW_BYTES_MAX = 64 << 10       # of a manifest's line; a path has at most a few kB
 PLACE = re.compile(r"(?:VERSION|audit\.jsonl|checkpoint\.json|checkpoint-[0-9]+\.jsonl"
-                   r"|(?:journal|jobs/live|jobs/done/[0-9]{4}-[0-9]{2}-[0-9]{2}|events|workers|artifacts|definitions|bundles/[0-9a-f]{64})/.+)")
+                   r"|(?:journal|jobs/live|jobs/done/[0-9]{4}-[0-9]{2}-[0-9]{2}|events|workers|feedback|artifacts|definitions|bundles/[0-9a-f]{64})/.+)")
 Tell = Callable[[str], object]
 
 

@@ -26,10 +26,14 @@ from state.memory import MemoryEngine
 from state.mending import Mender
 from state.projection import Event
 from state.records import (
+    Feedback,
     Job,
     Worker,
     apply_delta,
     encode,
+    feedback_document,
+    feedback_from_document,
+    feedback_from_raw,
     job_document,
     job_from_document,
     job_from_raw,
@@ -64,6 +68,7 @@ class Salvaged:
         self.jobs: dict[str, Job] = {}
         self.image_of: dict[str, int] = {}
         self.workers: dict[str, Worker] = {}
+        self.feedback: dict[str, Feedback] = {}
         self.keys: dict[Key, KeyUse] = {}
         self.events: dict[str, list[Event]] = {}
         self.newest = 0                            # unit that anything names
@@ -87,6 +92,14 @@ class Salvaged:
         if known is None or known.seq < worker.seq:
             self.workers[worker.id] = worker
         self.newest = max(self.newest, worker.seq)
+
+    def said(self, feedback: Feedback) -> None:
+        """The same, with the keys of what was said."""
+        known = self.feedback.get(feedback.job)
+        if known is None or known.seq < feedback.seq:
+            self.feedback[feedback.job] = feedback
+            self.keys.update({(scope, key): (feedback.job, digest, at, status) for scope, key, digest, at, status in feedback.keys})
+        self.newest = max(self.newest, feedback.seq)
 
     def unit(self, unit: dict[str, Any]) -> None:
         """A unit of the journal; they come in order."""
@@ -115,6 +128,12 @@ class Salvaged:
             worker = self.workers.get(change[1])
             if worker is not None and worker.seq < seq:
                 del self.workers[change[1]]
+        elif kind == "feedback":
+            self.said(feedback_from_raw(change[1]))
+        elif kind == "feedback-":
+            said = self.feedback.get(change[1])
+            if said is not None and said.seq < seq:
+                del self.feedback[change[1]]
         else:
             self.events.setdefault(change[1], []).append(Event(*change[2]))
 
@@ -141,7 +160,7 @@ class Reopened(MemoryEngine):
     def recover(self) -> Recovered:
         """The live records."""
         live = {i: job for i, job in self._found.jobs.items() if job.state not in JOB_ENDED}
-        return Recovered(live, self._found.workers, {}, self._found.newest, max(live, default=""))
+        return Recovered(live, self._found.workers, {}, {}, self._found.newest, max(live, default=""))
 
 
 def gather(exam: Examination) -> Salvaged:
@@ -166,6 +185,10 @@ def gather(exam: Examination) -> Salvaged:
         document = unsealed(disk.read(folder / "workers" / name)) if name.endswith(".json") else None
         if document is not None:
             found.worker(worker_from_document(document))
+    for name in disk.names(folder / "feedback"):
+        document = unsealed(disk.read(folder / "feedback" / name)) if name.endswith(".json") else None
+        if document is not None:
+            found.said(feedback_from_document(document))
     _finished(exam, found)
     for unit in _units(exam):
         found.unit(unit)
@@ -186,6 +209,8 @@ def _checkpoint(found: Salvaged, data: bytes) -> None:
                 found.image(job_from_raw(raw))
             elif kind == "worker":
                 found.worker(Worker(*raw))
+            elif kind == "feedback":
+                found.said(feedback_from_raw(raw))
             else:
                 found.keys[raw[0], raw[1]] = (raw[2], raw[3], raw[4], raw[5])
 
@@ -245,10 +270,11 @@ def rebuild(mender: Mender, exam: Examination, now: float) -> list[str]:
     live = {i: job for i, job in found.jobs.items() if job.state not in JOB_ENDED}
     _put_events(mender, found)
     _put_finished(mender, exam, [job for job in found.jobs.values() if job.state in JOB_ENDED])
-    _put_documents(mender, exam, live, found.workers)
+    _put_documents(mender, exam, live, found)
     file = CheckpointFile(seq)
     records = file.lines(["job", job] for job in live.values())
-    rest = file.lines([*(["worker", worker] for worker in found.workers.values()), *(["key", [*key, *use]] for key, use in found.keys.items())])
+    rest = file.lines([*(["worker", worker] for worker in found.workers.values()), *(["feedback", said] for said in found.feedback.values()),
+                       *(["key", [*key, *use]] for key, use in found.keys.items())])
     mender.put_lines(checkpoints.name_of(seq), (records, rest, file.end()))
     number = max((int(name[:-6]) for name in old), default=0) + 1
     mender.put(f"journal/{number:06d}.jsonl", framed(b'{"seal":%d}' % seq, 0)[0])
@@ -311,11 +337,12 @@ def _put_finished(mender: Mender, exam: Examination, ended: Iterable[Job]) -> No
         mender.add(f"jobs/done/{day}/index.jsonl", b"\n".join(some) + b"\n")
 
 
-def _put_documents(mender: Mender, exam: Examination, live: dict[str, Job], workers: dict[str, Worker]) -> None:
-    """Documents of live jobs and of workers, where they are not so already; what else is there is kept aside."""
+def _put_documents(mender: Mender, exam: Examination, live: dict[str, Job], found: Salvaged) -> None:
+    """Documents of live jobs, workers and feedback, where they are not so already; what else is there is kept aside."""
     wanted = {f"jobs/live/{job.id}.json": sealed(job_document(job)) for job in live.values()}
-    wanted.update((f"workers/{worker.id}.json", sealed(worker_document(worker))) for worker in workers.values())
-    for folder in ("jobs/live", "workers"):
+    wanted.update((f"workers/{worker.id}.json", sealed(worker_document(worker))) for worker in found.workers.values())
+    wanted.update((f"feedback/{said.job}.json", sealed(feedback_document(said))) for said in found.feedback.values())
+    for folder in ("jobs/live", "workers", "feedback"):
         for name in exam.disk.names(exam.folder / folder):
             if f"{folder}/{name}" not in wanted and name.endswith(".json"):
                 mender.keep(f"{folder}/{name}")

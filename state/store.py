@@ -3,7 +3,7 @@
     begin -> create_job / move_job / amend_job / event / ... -> end          one unit: what a handler that raises leaves behind is nothing
     commit -> Ticket                                                         the units of a turn reach the engine together
 
-Rule 1: records are immutable and swapped by `_swap_job` / `_swap_worker` only, which keep the before-images and tell the indexes.
+Rule 1: records are immutable and swapped by `_swap_job` and `Table.put` only, which keep the before-images and tell the indexes.
 Rule 2: a state changes by `move_job` / `move_worker` only, which ask the law. Rule 3: an index is derived from records alone: a
 callable (old, new) that is told every swap, backwards too when a unit is undone.
 """
@@ -20,15 +20,17 @@ from state.audit import Audit
 from state.clock import Clock
 from state.engine import Engine, KeyUse, Ticket, Unit
 from state.errors import IllegalMove, UnknownJob
+from state.feedback import FeedbackTable
 from state.ids import Ids
 from state.keys import Keys
+from state.limits import FEEDBACK_KEYS_MAX
 from state.log import Log
 from state.order import Order
 from state.projection import Event
-from state.records import Job, Moved, Step, Worker, changed_job, changed_step, cut_history, encode
+from state.records import Feedback, Job, Moved, Step, Worker, changed_job, changed_step, cut_history, encode
+from state.table import Table
 
 JobIndex = Callable[[Job | None, Job | None], None]
-WorkerIndex = Callable[[Worker | None, Worker | None], None]
 
 
 class Move(NamedTuple):
@@ -42,18 +44,18 @@ class Move(NamedTuple):
 
 
 class Store:
-    """Live jobs and workers by id. `by` names who acts in the unit: a client, a worker, a duty."""
+    """Live jobs and workers by id, feedback by the id of its job. `by` names who acts in the unit: a client, a worker, a duty."""
 
     def __init__(self, engine: Engine, clock: Clock, ids: Ids, log: Log) -> None:
         self.engine, self.ids = engine, ids
         self._clock, self._log = clock, log
         self.jobs: dict[str, Job] = {}
-        self.workers: dict[str, Worker] = {}
+        self.workers: Table[Worker] = Table()
+        self.feedback = FeedbackTable()
         self.keys = Keys()
         self.seq = 0
         self._order = Order(self.jobs)
         self._job_indexes: list[JobIndex] = []
-        self._worker_indexes: list[WorkerIndex] = []
         self._listeners: list[Callable[[Unit], None]] = []
         self._unit: Unit | None = None
         self._turn: list[Unit] = []
@@ -61,7 +63,7 @@ class Store:
         self._readmitted: dict[str, Job] = {}          # back in memory, as their files have them
         self._audit = Audit(engine, log)
         self.bytes_held = 0
-        engine.attach(self.jobs, self.workers, self.keys, ids.newest, self.unsettled)
+        engine.attach(self.jobs, self.workers, self.feedback, self.keys, ids.newest, self.unsettled)
 
     def recover(self) -> None:
         """Load what the engine kept. Call once, before the first unit; indexes added before are told every record."""
@@ -70,9 +72,8 @@ class Store:
             self.jobs[job_id] = found.jobs[job_id]
             self._order.add(job_id)
             self._tell_jobs(None, found.jobs[job_id])
-        for worker_id, worker in found.workers.items():
-            self.workers[worker_id] = worker
-            self._tell_workers(None, worker)
+        self.workers.load(found.workers)
+        self.feedback.load(found.feedback)
         self.keys.recall(found.keys, self._clock.wall())
         self.seq = found.seq
         self._last_at = max((job.updated_at for job in found.jobs.values()), default=0.0)     # `at` does not decrease over a restart either
@@ -82,10 +83,6 @@ class Store:
     def index_jobs(self, index: JobIndex) -> None:
         """Tell `index` of every job that appears, changes or leaves."""
         self._job_indexes.append(index)
-
-    def index_workers(self, index: WorkerIndex) -> None:
-        """Tell `index` of every worker that appears, changes or leaves."""
-        self._worker_indexes.append(index)
 
     def when_committed(self, listener: Callable[[Unit], None]) -> None:
         """Tell `listener` of every unit that has been committed."""
@@ -107,9 +104,9 @@ class Store:
         """Close the unit: it is part of the turn's commit, if it changed anything. ValueError undoes it: something in it is not JSON."""
         unit, self._unit = self._unit, None
         assert unit is not None
-        if unit.before_jobs or unit.before_workers or unit.events:
+        if unit.touched():
             try:
-                unit.describe(self.jobs, self.workers, self.engine.needs_image)
+                unit.describe(self.jobs, self.workers, self.feedback, self.engine.needs_image)
                 unit.encoded = encode(unit.changes)
             except BaseException:
                 self._undo(unit)
@@ -143,7 +140,7 @@ class Store:
 
     def unsettled(self) -> bool:
         """True while memory holds changes that are not committed."""
-        return bool(self._turn) or (self._unit is not None and bool(self._unit.before_jobs or self._unit.before_workers))
+        return bool(self._turn) or (self._unit is not None and self._unit.touched())
 
     def commit(self) -> Ticket:
         """Hand the turn's units to the engine. When the ticket has a fault, or this raises, they have been undone."""
@@ -176,14 +173,13 @@ class Store:
                 self.ids.observe(job_id)
             else:
                 self.jobs[job_id] = before
-            for scope, key, *_ in job.keys[len(before.keys) if before else 0:]:
-                self.keys.pop((scope, key), None)
+            self.keys.take_back(job.keys, before.keys if before else ())
             self._tell_jobs(job, before)
-        for worker_id, known in reversed(unit.before_workers.items()):
-            worker = self.workers.pop(worker_id, None)
-            if known is not None:
-                self.workers[worker_id] = known
-            self._tell_workers(worker, known)
+        for job_id, known in unit.before_feedback.items():
+            if job_id in self.feedback:
+                self.keys.take_back(self.feedback[job_id].keys, known.keys if known else ())
+        self.workers.undo(unit.before_workers)
+        self.feedback.undo(unit.before_feedback)
 
     def now(self) -> float:
         """Wall seconds of the open unit: everything in it happens at one time."""
@@ -298,6 +294,20 @@ class Store:
         """What the key was used for within the last 24 hours."""
         return self.keys.used((scope, key), self._clock.wall())
 
+    def keep_feedback(self, feedback: Feedback, scope: str = "", key: str = "", digest: str = "", status: int = 200) -> Feedback:
+        """Keep what was said of a job's skill in the place of what was said before, with the key of the request. The oldest that is too much goes."""
+        assert self._unit is not None
+        before = self.feedback.get(feedback.job)
+        used = ((scope, key, digest, self._unit.at, status),) if key else ()
+        keys = ((before.keys if before else ()) + used)[-FEEDBACK_KEYS_MAX:]
+        feedback = feedback._replace(at=self._unit.at, seq=self._unit.seq, keys=keys)
+        self.feedback.put(self._unit.before_feedback, feedback.job, feedback)
+        while (oldest := self.feedback.one_too_many()) is not None:
+            self.feedback.put(self._unit.before_feedback, oldest, None)
+        if key:
+            self.keys.remember((scope, key), (feedback.job, digest, self._unit.at, status))
+        return feedback
+
     @property
     def illegal_moves(self) -> int:
         """How many were attempted since the start."""
@@ -374,22 +384,13 @@ class Store:
     def forget_worker(self, worker_id: str) -> None:
         """Drop a worker that is gone for good."""
         assert self._unit is not None
-        worker = self.workers.pop(worker_id)
-        self._unit.before_workers.setdefault(worker_id, worker)
-        self._tell_workers(worker, None)
+        self.workers.put(self._unit.before_workers, worker_id, None)
 
     def _swap_worker(self, worker_id: str, worker: Worker) -> Worker:
         assert self._unit is not None
         worker = worker._replace(seq=self._unit.seq)
-        old = self.workers.get(worker_id)
-        self._unit.before_workers.setdefault(worker_id, old)
-        self.workers[worker_id] = worker
-        self._tell_workers(old, worker)
+        self.workers.put(self._unit.before_workers, worker_id, worker)
         return worker
-
-    def _tell_workers(self, old: Worker | None, new: Worker | None) -> None:
-        for index in self._worker_indexes:
-            index(old, new)
 
 
 def step_of(job: Job, step_id: str) -> Step | None:

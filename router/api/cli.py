@@ -1,4 +1,4 @@
-"""The command line: serve, check, route, match, doctor (worker is another program). What is asked for, in `Options`; `route`, which is short, too."""
+"""The command line: serve, check, route, match, doctor, learn (worker is another program). What is asked for, in `Options`; and `route`."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ EXAMPLES = """examples:
   python3 server.py doctor --data /var/lib/yardmaster       is the data folder of a stopped server whole? --repair mends it
   python3 server.py doctor --backup FILE.tar                a consistent copy, also of a running server; --restore FILE.tar --data NEW
   python3 server.py route "which columns have gaps?"        which skill a task would go to
+  python3 server.py learn                                   which examples feedback would make; --apply writes them into the skills
   python3 server.py match --skills CATALOGUE.jsonl          the same for many tasks, as JSON lines from stdin to stdout
 """
 
 
-COMMANDS = ("serve", "worker", "check", "route", "match", "doctor")
+COMMANDS = ("serve", "worker", "check", "route", "match", "doctor", "learn")
 
 
 class UsageError(Exception):
@@ -59,6 +60,8 @@ class Options:
     repair: bool = False
     backup: Path | None = None
     restore: Path | None = None
+    apply: bool = False
+    skill: str = ""
 
     @property
     def loopback(self) -> bool:
@@ -102,12 +105,14 @@ def parse(argv: list[str], root: Path) -> Options:
     parser.add_argument("--slots", type=int, default=os.cpu_count() or 1, help="slots of the embedded worker (the number of cores)")
     parser.add_argument("--no-vectors", action="store_true", help="serve, route, match: match by words and examples only, without word vectors")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info", help="least level that is logged (info)")
-    parser.add_argument("--json", action="store_true", help="check, route, doctor: answer in JSON")
+    parser.add_argument("--json", action="store_true", help="check, route, doctor, learn: answer in JSON")
     parser.add_argument("--routing", action="store_true", help="check: also review the library as a whole: which skills take each other's tasks")
     parser.add_argument("--gate", type=float, metavar="RATE", help="check: status 1 if less than this share (0 to 1) of all trigger phrases pass")
     parser.add_argument("--repair", action="store_true", help="doctor: mend what can be mended; what that replaces is kept in data/doctor/")
     parser.add_argument("--backup", type=Path, metavar="FILE", help="doctor: write a consistent copy of the data folder to a new tar file")
     parser.add_argument("--restore", type=Path, metavar="FILE", help="doctor: unpack a backup into the empty folder --data and prove it by a start")
+    parser.add_argument("--apply", action="store_true", help="learn: write the examples into each skill.toml")
+    parser.add_argument("--skill", default="", metavar="NAME", help="learn: for this skill only")
     found = parser.parse_intermixed_args(argv)        # route --json "the task" as well as route "the task" --json
     if not 0 <= found.port <= 65535 or not 1 <= found.slots <= 4096:
         raise UsageError("--port must be 0 to 65535 and --slots 1 to 4096")
@@ -123,13 +128,16 @@ def parse(argv: list[str], root: Path) -> Options:
         raise UsageError("--routing and --gate are for check")
     if found.gate is not None and not 0 <= found.gate <= 1:
         raise UsageError("--gate must be 0 to 1, such as 0.9")
+    if found.command != "learn" and (found.apply or found.skill):
+        raise UsageError("--apply and --skill are for learn")
     if found.command != "route" and found.text:
         raise UsageError(f"unexpected argument {found.text!r}")
     trust = ("--tls-pinned", str(found.tls_cert.resolve())) if found.tls_cert else ()
     settings = Settings(root, found.data.resolve(), found.skills.resolve(), found.config.resolve(), not found.no_worker, found.slots, trust,
                         not found.no_vectors)
     return Options(found.command, settings, found.host, found.port, found.secret_file, found.worker_secret_file, found.tls_cert, found.tls_key,
-                   found.log_level, found.text, found.json, found.routing, found.gate, found.repair, found.backup, found.restore)
+                   found.log_level, found.text, found.json, found.routing, found.gate, found.repair, found.backup, found.restore,
+                   found.apply, found.skill)
 
 
 def secrets_of(options: Options, embedded: str) -> Secrets:

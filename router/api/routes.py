@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from router.api import content, events, fleet, health, jobs, skills, tasks
+from router.api import content, events, feedback, fleet, health, jobs, skills, tasks
 from router.app import House
 from router.http.messages import Outcome, Receive, Request
 
@@ -39,6 +39,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/jobs/{id}/cancel", jobs.cancel, "client", "json", "end it now"),
     Route("POST", "/jobs/{id}/retry", jobs.retry, "client", "json", "run a failed job again from where it failed"),
     Route("POST", "/jobs/{id}/steps/{step}/resolve", jobs.resolve, "client", "json", "say what became of an unknown step"),
+    Route("POST", "/jobs/{id}/feedback", feedback.give, "client", "json", "say whether its skill was the right one"),
+    Route("GET", "/jobs/{id}/feedback", feedback.show, "client", "none", "what was said of its skill"),
     Route("GET", "/skills", skills.skills, "client", "none", "the library, with what is broken in it"),
     Route("GET", "/skills/{name}", skills.skill, "client", "none", "one skill with its schemas"),
     Route("GET", "/workers", fleet.workers, "client", "none", "the fleet"),

@@ -9,7 +9,7 @@ from skills.catalogue import BrokenSkill
 from skills.definition import Definition
 from state.clock import iso
 from state.finished import TASK_SHOWN_CHARACTERS, Row
-from state.records import Job, Step, history_document
+from state.records import Feedback, Job, Step, history_document
 
 
 def job_view(job: Job) -> dict[str, Any]:
@@ -99,6 +99,21 @@ def broken_view(broken: BrokenSkill) -> dict[str, Any]:
     """A folder that does not compile."""
     return {"name": broken.name, "folder": broken.folder, "file": broken.file, "line": broken.line, "reason": broken.reason,
             "since": iso(broken.since), "serving": broken.serving}
+
+
+def feedback_view(feedback: Feedback) -> dict[str, Any]:
+    """What was said about the skill of a job."""
+    view: dict[str, Any] = {"job": feedback.job, "right": feedback.right, "ran": feedback.ran, "task": feedback.task}
+    if feedback.skill:
+        view["skill"] = feedback.skill
+    if feedback.note:
+        view["note"] = feedback.note
+    return {**view, "by": feedback.by, "at": iso(feedback.at)}
+
+
+def said_view(said: tuple[int, int]) -> dict[str, int]:
+    """How often people said that a skill was right for a job that it ran, and that it was not."""
+    return {"right": said[0], "wrong": said[1]}
 
 
 def worker_view(card: WorkerCard) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from router.work.lanes import Lanes
 from state import checkpoints, journal, machine
 from state.engine import Ticket
 from state.errors import StorageUnavailable
+from state.feedback import FeedbackTable
 from state.files import Fatal, FileEngine
 from state.finished import Finished
 from state.ids import Ids, lease_id, lease_parts
@@ -296,13 +297,24 @@ def checkpoint_marked_too_far(stack: ExitStack) -> None:
     _put(stack, checkpoints, write_mark=lambda disk, folder, mark: write_mark(disk, folder, mark._replace(seq=mark.seq + 1)))
 
 
+def feedback_not_in_checkpoints(stack: ExitStack) -> None:
+    """A checkpoint leaves out what people said."""
+    values_of = checkpoints._values_of
+    _put(stack, checkpoints, _values_of=lambda tables: (value for value in values_of(tables) if value is None or value[0] != "feedback"))
+
+
+def feedback_not_undone(stack: ExitStack) -> None:
+    """What a failed commit said of a job stays in memory."""
+    _put(stack, FeedbackTable, undo=lambda self, before: None)
+
+
 BUGS: dict[str, Bug] = {bug.__name__: bug for bug in (
     journal_not_synced, torn_tail_believed, renames_not_synced, files_not_synced_for_checkpoint, failed_commit_not_cut, deltas_without_image,
     definition_not_pinned, events_lost_with_a_failed_batch, live_documents_stale, finished_jobs_not_found, retention_takes_too_many,
     retention_takes_the_newest, reply_before_commit, reply_in_spite_of_failure, failed_commit_not_undone, law_not_asked, ids_begin_anew,
     keys_forgotten_at_a_start, stale_lease_accepted, same_result_not_known_again, granted_twice, nobody_woken, occupancy_leaks,
     paused_jobs_stand_in_lanes, once_runs_again, retry_times_forgotten_at_a_start, retry_times_ignored, deadlines_ignored, checkpoint_marked_too_far,
-    skill_limits_ignored, fatal_for_no_reason)}
+    skill_limits_ignored, fatal_for_no_reason, feedback_not_in_checkpoints, feedback_not_undone)}
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from state.records import Job, Step, Worker
 from tests.simulation.disk import SimDisk
 from tests.simulation.liveness import Liveness
 from tests.simulation.retained import Retained
+from tests.simulation.said import Said
 from tests.simulation.skills import LIMITS
 from tests.simulation.weather import Sizes
 from tests.simulation.world import SimClock, Violation, World
@@ -59,6 +60,7 @@ class Checker:
         self.seq = 0
         self.newest_wall = clock.wall()
         self.retained = Retained(world, disk, sizes.keep, self.jobs, lambda: self.newest_wall)
+        self.said = Said(world, self.jobs)
         self.units = self.starts = self.faults = 0
         self._newest_id = ""
         self._gone_events: dict[str, int] = {}         # retention took those up to this number, and a start may find them in the journal again
@@ -96,6 +98,7 @@ class Checker:
                 self._take_job(self.jobs.get(job_id), job)
         for worker_id, worker in unit.workers.items():
             self._take_worker(worker_id, worker)
+        self.said.committed(unit)
         for job_id, event in unit.events:
             known = self.events.setdefault(job_id, {})
             if event.n in known:
@@ -237,6 +240,7 @@ class Checker:
             self._compare_job(house, job_id)
         if store.workers != self.workers:
             raise Violation(f"workers in memory {store.workers}, committed {self.workers}")
+        self.said.compare(store, self.newest_wall)
         leases = house.leases
         for table, of in ((leases.by_worker, "worker"), (leases.by_skill, "skill")):
             wanted: dict[str, set[str]] = {}

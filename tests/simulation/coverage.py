@@ -14,7 +14,7 @@ KINDS = (
     "worker crashed", "worker hung", "step failed", "step died", "step interrupted", "step ran over its time", "step gave a strange output",
     "result sent twice", "another result for the same lease", "result came too late", "curl worker began", "rogue lied",
     "client asked again", "key sent twice to an operator's verb", "batch submitted", "deadline given", "skill edited",
-    "drain done", "pause done", "resume done", "cancel done", "retry done", "resolve done",
+    "drain done", "pause done", "resume done", "cancel done", "retry done", "resolve done", "feedback done", "oldest feedback gone",
 )
 
 

@@ -106,7 +106,9 @@ class Ledger:
 
     def _job(self, exchange: Exchange, path: str, status: int, document: Any) -> None:
         parts = path.split("/")
-        if status == 404:
+        if parts[3:] == ["feedback"]:
+            self._checker.said.told(exchange, parts[2], status, document)
+        elif status == 404:
             known = parts[2] in self._checker.jobs and parts[2] in self.acknowledged
             if known and document["code"] == "unknown_job" and not self._checker.may_be_gone(parts[2]):
                 raise Violation(f"{parts[2]} was acknowledged and is unknown")

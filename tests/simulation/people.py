@@ -1,4 +1,5 @@
-"""Clients who submit and ask, operators who pause, cancel, retry, resolve, drain and edit skills; after the faults, a caretaker who tidies up."""
+"""Clients who submit and ask, operators who pause, cancel, retry, resolve, drain and edit skills, a critic who gives feedback; after the faults, a
+caretaker who tidies up."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ AGAIN_S = 4.0
 READS = ("", "/why", "/history", "/events", "/events")
 DEADLINES_S = (1, 8, 40, 300)
 CARE_S = 3.0
+CRITIC_S = 6.0
 BATCH_MAX = 6
 
 
@@ -170,6 +172,49 @@ class Operator:
 
 def _fitting_verb(job: Job) -> str:
     return {"failed": "retry", "paused": "resume", "done": "retry", "cancelled": "cancel"}.get(job.state, "pause")
+
+
+class Critic:
+    """Says of jobs of any age whether their skill was right, changes its mind, repeats itself, and asks what was said."""
+
+    name = "critic"
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._random = scene.world.stream("critic")
+        self._count = 0
+        self._next()
+
+    def _next(self) -> None:
+        self._scene.world.after(self._random.expovariate(1 / CRITIC_S), self._act)
+
+    def _act(self) -> None:
+        scene, source = self._scene, self._random
+        if scene.calm:
+            return
+        self._next()
+        said = scene.checker.said.records
+        if said and source.random() < 0.3:
+            job_id = source.choice(list(said))
+            scene.network.ask(self.name, "GET", f"/jobs/{job_id}/feedback", lambda status, said: None, about=said[job_id].seq)
+        elif scene.ledger.acknowledged:
+            self._say(source.choice(list(said)) if said and source.random() < 0.3 else source.choice(list(scene.ledger.acknowledged)))
+
+    def _say(self, job_id: str) -> None:
+        scene, source = self._scene, self._random
+        self._count += 1
+        document: dict[str, Any] = {"right": source.random() < 0.5, "note": f"{self._count}"}
+        if not document["right"] and source.random() < 0.7:
+            document["skill"] = source.choice(NAMES)
+        headers = f"Idempotency-Key: critic-{self._count}\r\n" if source.random() < 0.5 else ""
+
+        def answered(status: int, said: Any) -> None:
+            if status == 200:
+                scene.world.meet("feedback done")
+        target = f"/jobs/{job_id}/feedback"
+        exchange = scene.network.ask(self.name, "POST", target, answered, document, headers=headers)
+        if headers and source.random() < 0.3:
+            scene.network.ask(self.name, "POST", target, lambda status, said: None, body=exchange.body, headers=headers)
 
 
 class Caretaker:

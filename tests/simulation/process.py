@@ -25,11 +25,13 @@ from router.http.loop import Loop
 from router.work import definitions
 from server import Dispatcher
 from skills.bundle import describe
-from state import checkpoints, content, files, journal, projection, records
+from state import checkpoints, content, files, journal, projection, records, store
+from state.feedback import FeedbackTable
 from state.filer import Filer
 from state.log import Log
 from tests.simulation.disk import SimDisk
 from tests.simulation.network import Network, Selector
+from tests.simulation.said import KEPT_MAX
 from tests.simulation.skills import Shelf
 from tests.simulation.weather import Sizes
 from tests.simulation.world import SimClock, Violation, World
@@ -200,6 +202,7 @@ def surroundings(world: World, clock: SimClock, disk: SimDisk, shelf: Shelf, siz
                                      SLICE_RECORDS=sizes.slice_records))
     stack.enter_context(put_in_place(projection, PASS_DOCUMENTS_MAX=sizes.pass_documents))
     stack.enter_context(put_in_place(files, BUSY_TICK_S=sizes.busy_tick_s, EVICT_AFTER_S=sizes.evict_after_s, EVICT_KEPT_MAX=sizes.evict_kept))
+    stack.enter_context(put_in_place(store, FeedbackTable=lambda: FeedbackTable(KEPT_MAX)))
     stack.enter_context(put_in_place(records, HISTORY_ENTRIES_MAX=sizes.history_entries, HISTORY_FIRST_KEPT=sizes.history_entries // 4))
     return stack
 

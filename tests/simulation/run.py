@@ -12,7 +12,7 @@ from tests.simulation.disk import SimDisk
 from tests.simulation.faults import Faults
 from tests.simulation.ledger import Ledger
 from tests.simulation.network import Network
-from tests.simulation.people import Caretaker, Client, Operator, all_ended
+from tests.simulation.people import Caretaker, Client, Critic, Operator, all_ended
 from tests.simulation.process import DATA, Process, surroundings
 from tests.simulation.scene import Scene
 from tests.simulation.skills import Shelf
@@ -70,6 +70,7 @@ class Run:
         self._clients = [Client(self.scene, f"client{i}") for i in range(CLIENTS)]
         if weather.operator_s < NEVER_S:
             Operator(self.scene)
+        Critic(self.scene)
         self._nodes: list[Node] = [Agent(self.scene, f"agent{i}", self._random.randrange(1, 4), self._random.random() < 0.3)
                                    for i in range(weather.workers)]
         self._nodes += [Curl(self.scene, f"curl{i}", self._random.random() < 0.5) for i in range(weather.curls)]

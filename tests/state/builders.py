@@ -17,7 +17,7 @@ from state.ids import Ids
 from state.log import Log
 from state.machine import JOB_ENDED
 from state.memory import MemoryEngine
-from state.records import Job, Step, Worker
+from state.records import Feedback, Job, Step, Worker
 from state.retention import Keep
 from state.store import Move, Store
 from state.writer import InlineWriter, ThreadWriter, Writer
@@ -273,10 +273,17 @@ def add_worker(store: Store, name: str = "w1") -> None:
         store.move_worker(name, "new", "live", "first heartbeat", name)
 
 
+def say(store: Store, job_id: str, right: bool = True, key: str = "", **members: Any) -> Feedback:
+    """A unit in which somebody says whether the job's skill was right."""
+    with store:
+        told = Feedback(job_id, right, "csv-profile", "match", "what is in this file?", "" if right else "log-triage", "é\u2028", "client", 0.0)
+        return store.keep_feedback(told._replace(**members), f"POST /jobs/{job_id}/feedback", key, "s" * 64)
+
+
 def everything(store: Store) -> tuple[Any, ...]:
     """All that a restart must bring back, records of ended jobs apart: they may be on disk or in memory."""
     live = {i: job for i, job in store.jobs.items() if job.state not in JOB_ENDED}
-    return live, dict(store.workers), dict(store.keys), store.seq
+    return live, dict(store.workers), dict(store.keys), dict(store.feedback), store.seq
 
 
 def job_anywhere(store: Store, job_id: str) -> Job | None:
@@ -299,7 +306,7 @@ def all_rows(store: Store, limit: int, wanted: Callable[[Row], bool] = lambda ro
 
 
 def a_busy_place(place: FilePlace | None = None) -> FilePlace:
-    """Jobs in several states, some finished and out of memory, a worker, keys, events; all files written."""
+    """Jobs in several states, some finished and out of memory, a worker, keys, events, feedback; all files written."""
     place = place or FilePlace()
     store = place.open()
     add_worker(store)
@@ -308,6 +315,8 @@ def a_busy_place(place: FilePlace | None = None) -> FilePlace:
         ended(store, "failed" if i % 2 else "done", keys=(("POST /tasks", f"e{i}", "s" * 64, place.clock.wall(), 202),))
         with store:
             store.event(next(iter(store.jobs)), "log", "s0", {"i": i})
+        if i % 2:
+            say(store, list(store.jobs)[-1], i == 1, f"f{i}")
         commit(store)
     place.settle(70.0)
     store.evict(lambda job_id: False)

@@ -8,7 +8,7 @@ from state.machine import JOB_ENDED
 from state.records import Job
 from state.store import Move
 from tests.kit import same
-from tests.state.builders import FilePlace, add_worker, all_rows, create, everything, finish, job_anywhere, lease, retry
+from tests.state.builders import FilePlace, add_worker, all_rows, create, everything, finish, job_anywhere, lease, retry, say
 
 
 class Life:
@@ -30,7 +30,7 @@ class Life:
 
         def some(state: str) -> str | None:
             return rnd.choice(by_state[state]) if state in by_state else None
-        kind = rnd.randrange(10)
+        kind = rnd.randrange(11)
         queued, processing, failed = some("queued"), some("processing"), some("failed")
         if kind <= 1 or not store.jobs:
             create(store, keys=((("POST", f"k{store.seq}.{rnd.random()}", "s" * 64, self.place.clock.wall(), 202),) if kind else ()))
@@ -42,6 +42,8 @@ class Life:
             retry(store, failed)
         elif kind == 8:
             self._event(rnd.choice(list(store.jobs)))
+        elif kind == 9:
+            say(store, rnd.choice(list(store.jobs)), rnd.random() < 0.5, f"f{store.seq}.{rnd.random()}" if rnd.random() < 0.5 else "")
         elif "w1" not in store.workers:
             add_worker(store)
         else:

@@ -72,7 +72,7 @@ def test_every_promise_made_before_a_backup_is_in_it_while_the_writer_goes_on() 
         for _ in range(20):
             life.turn()
         promised, ended_before = set(life.promised[0]), dict(life.ended)
-        keys, seq = set(life.promised[2]), life.promised[3]
+        keys, seq = set(life.promised[2]), life.promised[-1]
         many, module.LOOK_FILES = module.LOOK_FILES, 1
         try:
             target = a_target()

@@ -24,6 +24,7 @@ from tests.state.builders import (
     finish,
     lease,
     reopened,
+    say,
 )
 from tests.state.faulty import Died, broken
 
@@ -200,7 +201,7 @@ def test_no_slice_of_a_checkpoint_frames_more_than_its_share_however_many_keys_a
     same(everything(reopened(place)), before)
 
 
-def test_keys_and_workers_that_appear_change_and_go_while_a_checkpoint_is_written_are_as_they_were():
+def test_keys_workers_and_feedback_that_appear_change_and_go_while_a_checkpoint_is_written_are_as_they_were():
     back = small_slices(1)
     try:
         for seed in range(6):
@@ -213,7 +214,7 @@ def test_keys_and_workers_that_appear_change_and_go_while_a_checkpoint_is_writte
             for number in range(200):
                 if not place.engine._checkpoints.under_way():
                     break
-                kind, job_id = rnd.randrange(5), create(store)
+                kind, job_id = rnd.randrange(7), create(store)
                 if kind == 0:
                     with store:
                         store.use_key(job_id, "POST /tasks", f"new{number}", "s" * 64, 200)
@@ -226,15 +227,20 @@ def test_keys_and_workers_that_appear_change_and_go_while_a_checkpoint_is_writte
                 elif kind == 3 and store.workers:
                     with store:
                         store.forget_worker(rnd.choice(list(store.workers)))
+                elif kind == 4:
+                    say(store, rnd.choice([job_id, *store.feedback]), rnd.random() < 0.5)
+                elif kind == 5 and store.feedback:                         # as the oldest goes when there is too much
+                    with store as unit:
+                        store.feedback.put(unit.before_feedback, rnd.choice(list(store.feedback)), None)
                 else:
                     add_worker(store, f"new{number}")
                 commit(store)
                 place.clock.go(rnd.choice([0.02, 0.7]))
                 place.engine.tick(place.clock.monotonic())
             assert 0 < place.engine._checkpoints.mark < store.seq
-            live, workers, keys, seq = everything(store)
+            live, workers, keys, feedback, seq = everything(store)
             again = everything(reopened(place))
-            same((again[0], again[1], again[3]), (live, workers, seq))
+            same((again[0], again[1], again[3:]), (live, workers, (feedback, seq)))
             assert keys.items() <= again[2].items(), "a key is lost"
     finally:
         back()

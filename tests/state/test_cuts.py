@@ -14,7 +14,7 @@ from state.recovery import recover
 from tests import kit
 from tests.kit import same
 from tests.state.book import put
-from tests.state.builders import FilePlace, add_worker, commit, create, disk_of, everything, finish, lease
+from tests.state.builders import FilePlace, add_worker, commit, create, disk_of, everything, finish, lease, say
 from tests.state.chaos import Life
 from tests.state.faulty import Died, FaultyDisk
 from tests.state.test_lives import also, dropped, emptied
@@ -42,6 +42,8 @@ def last_two_commits(place: FilePlace, each: Callable[[], None]) -> None:
     with store:
         store.move_worker("w1", "live", "draining", "asked to", "operator")
     each()
+    say(store, job_id, False, "k9")
+    each()
     if store.dirty():
         commit(store)
 
@@ -61,7 +63,7 @@ def recovered(place: FilePlace, path: Path, data: bytes) -> tuple[Any, int]:
     disk.changes[str(path)] = data
     journal = Journal(disk, place.file("journal"))
     found = recover(disk, place.folder, journal, Finished(disk, place.file("jobs", "done")), 0)
-    return (found.jobs, found.workers, found.keys, [event for _, event in found.events]), journal.seq
+    return (found.jobs, found.workers, found.keys, found.feedback, [event for _, event in found.events]), journal.seq
 
 
 def states_by_unit() -> dict[int, Any]:
@@ -73,9 +75,9 @@ def states_by_unit() -> dict[int, Any]:
     def note() -> None:
         if store.dirty():
             commit(store)
-        jobs, workers, keys, seq = dict(store.jobs), *everything(store)[1:]
+        jobs, workers, keys, feedback, seq = dict(store.jobs), *everything(store)[1:]
         events[:] = [e for job_id in jobs for e in place.engine.pending_events(job_id)]
-        states[seq] = (jobs, workers, keys, list(events))
+        states[seq] = (jobs, workers, keys, feedback, list(events))
     note()
     last_two_commits(place, note)
     return states
@@ -89,7 +91,7 @@ def test_a_journal_cut_at_any_byte_of_its_last_two_commits_has_all_before_the_cu
     last_two_commits(place, lambda: None)
     data = path.read_bytes().rstrip(b"\0")
     ends = [at + 1 for at in range(start, len(data)) if data[at:at + 1] == b"\n"]
-    same(len(ends), 5)
+    same(len(ends), 6)
     for cut in range(start, len(data) + 1):
         whole = first + sum(end <= cut for end in ends)
         for rest in (b"", bytes(ZEROS_LEFT)):

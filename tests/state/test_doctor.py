@@ -73,8 +73,8 @@ def test_a_folder_after_a_clean_stop_has_no_findings_at_all_and_is_not_changed_b
     before = contents(place.folder)
     exam = examined(place)
     same((exam.healthy, exam.findings, exam.refused), (True, [], ""))
-    same({name: exam.counts[name] for name in ("live_jobs", "finished_jobs", "workers", "documents_behind")},
-         {"live_jobs": 4, "finished_jobs": 4, "workers": 1, "documents_behind": 0})
+    same({name: exam.counts[name] for name in ("live_jobs", "finished_jobs", "workers", "feedback", "documents_behind")},
+         {"live_jobs": 4, "finished_jobs": 4, "workers": 1, "feedback": 2, "documents_behind": 0})
     same(contents(place.folder), before)
 
 
@@ -164,6 +164,10 @@ DAMAGE: dict[str, Callable[[FilePlace], object]] = {
     "worker_missing": lambda p: first(p, "workers/*.json").unlink(),
     "worker_differs": lambda p: a_document(first(p, "workers/*.json"), slots=99),
     "worker_leftover": lambda p: copied(p, "workers/*.json", "workers/w9.json"),
+    "feedback_damaged": lambda p: flipped(first(p, "feedback/*.json")),
+    "feedback_missing": lambda p: first(p, "feedback/*.json").unlink(),
+    "feedback_differs": lambda p: a_document(first(p, "feedback/*.json"), right=7),
+    "feedback_leftover": lambda p: copied(p, "feedback/*.json", f"feedback/{STRANGER}.json"),
     "row_missing": lambda p: put(first(p, "jobs/done/*/index.jsonl"), b""),
     "row_differs": lambda p: an_index_row(p, lambda row: row.replace(b'"csv-profile"', b'"csv-other"')),
     "row_order": lambda p: an_index_row(p, lambda row: row.rpartition(b",")[0] + b",5]"),
@@ -176,7 +180,7 @@ def test_each_damage_is_found_by_its_code_and_mended_and_nothing_that_was_there_
     for code, damage in DAMAGE.items():
         place = a_stopped_place()
         (place.folder / "VERSION").write_bytes(b"1\n")
-        live, workers, _, _ = everything(place.store)
+        live, workers, _, feedback, _ = everything(place.store)
         damage(place)
         before = contents(place.folder)
         exam = examined(place)
@@ -191,7 +195,7 @@ def test_each_damage_is_found_by_its_code_and_mended_and_nothing_that_was_there_
             assert now.get(file) == data or data in kept or file.startswith("journal/") or now[file].startswith(data), f"{code}: {file} is nowhere"
         assert (place.folder / done.aside / "report.json").exists()
         store = reopened(place)
-        same((code, store.jobs.keys(), store.workers.keys()), (code, live.keys(), workers.keys()))
+        same((code, store.jobs.keys(), store.workers.keys(), dict(store.feedback)), (code, live.keys(), workers.keys(), feedback))
 
 
 def test_events_and_content_that_are_gone_are_told_and_cannot_be_made_again() -> None:
@@ -271,7 +275,7 @@ def test_what_the_journal_has_lost_is_taken_from_documents_and_from_the_checkpoi
         lambda place: [flipped(first(place, "checkpoint-*.jsonl"), 200), flipped(first(place, "jobs/live/*.json"))],
     ):
         place = a_stopped_place()
-        live, workers, keys, _ = everything(place.store)
+        live, workers, keys, feedback, _ = everything(place.store)
         damage(place)
         exam = examined(place)
         assert exam.refused and not exam.healthy
@@ -281,6 +285,7 @@ def test_what_the_journal_has_lost_is_taken_from_documents_and_from_the_checkpoi
         store = reopened(place)
         assert all(any(job_id in sentence for sentence in done.lost) for job_id in lost - store.jobs.keys()), done.lost
         assert live.keys() - lost <= store.jobs.keys() and workers.keys() <= store.workers.keys() and keys.keys() <= store.keys.keys()
+        same(dict(store.feedback), feedback)
 
 
 def test_when_the_whole_journal_is_gone_nobody_can_say_how_far_a_live_job_was() -> None:

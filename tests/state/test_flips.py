@@ -27,13 +27,13 @@ from tests import kit
 from tests.kit import refuses, same
 from tests.skills.builders import compiled
 from tests.state.book import put
-from tests.state.builders import FilePlace, a_quick_folder, add_worker, commit, create, ended, lease, reopened
+from tests.state.builders import FilePlace, a_quick_folder, add_worker, commit, create, ended, lease, reopened, say
 
 ZEROS_LEFT = 64                # of a segment's end: reading a million of them takes longer than all the rest
 
 
 def a_small_place() -> FilePlace:
-    """One of each: a live job with an event, one that ended, a worker, keys, a checkpoint, and units after it, sealed."""
+    """One of each: a live job with an event, one that ended, a worker, feedback, keys, a checkpoint, and units after it, sealed."""
     place = FilePlace()
     store = place.open()
 
@@ -44,6 +44,7 @@ def a_small_place() -> FilePlace:
     ended(store, keys=key("k2"))
     with store:
         store.event(first, "log", "s0", {"line": "it goes on"})
+    say(store, first)
     commit(store)
     place.settle(70.0)
     store.evict(lambda job_id: False)
@@ -77,7 +78,7 @@ class Specimen:
         names = [name[:-5] for day in done.days() for name in done.names(day) if name.startswith("j_")]
         events = {job_id: read_events(disk, self.folder / "events" / f"{job_id}.jsonl") for job_id in (*state.jobs, *names)}
         return {"jobs": state.jobs, "workers": state.workers, "keys": state.keys, "seq": journal.seq, "rows": rows, "events": events,
-                "finished": {name: done.read(name) for name in names}}
+                "feedback": state.feedback, "finished": {name: done.read(name) for name in names}}
 
     def flips(self, rnd: random.Random) -> Iterator[tuple[Path, bytes]]:
         """(file, its content with one bit flipped), for every byte."""
@@ -121,13 +122,13 @@ def flipped_everywhere(checkpoint: bool) -> dict[str, set[str]]:
 def test_no_flipped_bit_of_a_folder_with_its_checkpoint_is_silently_wrong():
     became = flipped_everywhere(checkpoint=True)
     same(became, {"checkpoint": {"harmless"}, "checkpoint.json": {"refused"}, "journal": {"refused", "harmless"}, "jobs": {"refused", "harmless"},
-                  "workers": {"harmless"}, "index": {"left out"}, "events": {"left out"}})
+                  "workers": {"harmless"}, "feedback": {"harmless"}, "index": {"left out"}, "events": {"left out"}})
 
 
 def test_no_flipped_bit_of_a_folder_without_its_checkpoint_is_silently_wrong():
     became = flipped_everywhere(checkpoint=False)
     same(became, {"checkpoint.json": {"refused"}, "journal": {"refused", "harmless"}, "jobs": {"refused", "harmless"}, "workers": {"refused"},
-                  "index": {"left out"}, "events": {"left out"}})
+                  "feedback": {"refused"}, "index": {"left out"}, "events": {"left out"}})
 
 
 def test_a_flipped_bit_of_a_pinned_definition_is_refused():

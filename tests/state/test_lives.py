@@ -53,7 +53,7 @@ def a_life(seed: int, power: Callable[[FaultyDisk, random.Random], None], turns:
 def also(life: Life, place: FilePlace) -> Any:
     """What was written and not acknowledged, because the process died in its commit, may be there too: whole units of it."""
     store = place.open()
-    if store.seq > life.promised[3]:
+    if store.seq > life.promised[-1]:
         life._turn_events = [(i, n) for i, n in life._turn_events if i in store.jobs and n <= store.jobs[i].last_n]
         life.note()
         return everything(store)

@@ -54,7 +54,7 @@ def test_a_damaged_checkpoint_file_is_not_used_whichever_byte_is_wrong():
     data = path.read_bytes()
     values: list[Any] = []
     same(checkpoints.read(place.disk, place.folder, place.store.seq, values.append), True)
-    same(len(values), len(before[0]) + len(before[1]) + len(before[2]))
+    same(len(values), sum(len(records) for records in before[:4]))
     for at in range(0, len(data), 97):
         path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1:])
         same((at, checkpoints.read(place.disk, place.folder, place.store.seq, lambda _: None)), (at, False))
