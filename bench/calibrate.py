@@ -22,7 +22,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from skills.confidence import Evidence  # noqa: E402
+from skills.confidence import Evidence, tied  # noqa: E402
 from skills.function_words import FUNCTION_WORDS  # noqa: E402
 from skills.match import Document, Index  # noqa: E402
 from skills.words import cut  # noqa: E402
@@ -162,6 +162,11 @@ RIGHT_USES = tuple(range(len(Evidence._fields)))
 FITS_USES = tuple(Evidence._fields.index(name) for name in ("rest", "coverage", "sense", "features", "known", "taught"))
 
 
+def chance_right(model: Logistic, evidence: Evidence) -> float:
+    """As `skills.confidence` has it."""
+    return min(model.chance(evidence), tied(evidence))
+
+
 def main(argv: list[str]) -> int:
     """Ask, fit, judge, print."""
     parser = argparse.ArgumentParser(prog="bench/calibrate.py", description="Fit what turns evidence into chances.")
@@ -180,7 +185,7 @@ def main(argv: list[str]) -> int:
             own = [answer for answer in found if answer.catalogue == catalogue]
             print(f"{catalogue:24}{len(own):8,}{sum(answer.right for answer in own) / len(own):8.3f}"
                   f"{auroc((fits.chance(answer.evidence), answer.fits) for answer in own):15.3f}"
-                  f"{calibration_error([(right.chance(answer.evidence), answer.right) for answer in own]):17.3f}", flush=True)
+                  f"{calibration_error([(chance_right(right, answer.evidence), answer.right) for answer in own]):17.3f}", flush=True)
     models = {"RIGHT": fitted(found, lambda answer: answer.right, RIGHT_USES), "FITS": fitted(found, lambda answer: answer.fits, FITS_USES)}
     for label, model in models.items():
         print(f"\n{label} = Evidence({', '.join(f'{weight:.3f}' for weight in model.weights)})\n{label}_BIAS = {model.bias:.3f}")

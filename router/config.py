@@ -69,6 +69,8 @@ class Matching:
 
     min_confidence: float = 0.0                # 0: the matcher's own default
     candidates: int = 5                        # shown in decisions and refusals
+    choose: str = "ask"                        # where a skill fits but it is not clear which: ask the client, or take the first
+    fallback: str = ""                         # the skill that takes what none fits
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Config:
     matching: Matching = field(default_factory=Matching)
 
 
+CHOOSE = ("ask", "first")
 SECTIONS: dict[str, type] = {"server": Server, "fleet": Fleet, "retention": Retention, "matching": Matching}
 
 
@@ -147,6 +150,8 @@ def _check(config: Config, folder: Path) -> None:
         raise ConfigError(f"{folder / 'fleet.toml'}: heartbeat_s and poll_s must be at least 0.1")
     if not fleet.heartbeat_s * 2 < fleet.lease_s or not fleet.lease_s <= fleet.stale_s < fleet.gone_s:
         raise ConfigError(f"{folder / 'fleet.toml'}: needs 2 * heartbeat_s < lease_s <= stale_s < gone_s")
+    if config.matching.choose not in CHOOSE:
+        raise ConfigError(f"{folder / 'matching.toml'}: choose must be one of {', '.join(CHOOSE)}")
     if config.matching.min_confidence > 1:
         raise ConfigError(f"{folder / 'matching.toml'}: min_confidence must be between 0 and 1")
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 import difflib
 import hashlib
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from skills.audience import Scope, is_restricted, not_candidate, outside
 from skills.definition import Definition
-from skills.match import Document, Index, Ranking
+from skills.match import Document, Index, Query, Ranking
 from skills.parse import NAME_CHARACTERS_MAX
 
 RANKINGS_MAX = 2_048                # remembered per catalogue, some 3 kB each: more than a batch has texts
 NEIGHBOURS = 100                    # names on either side that a misspelled one is compared with: a millisecond or two
 RANKED_CHARACTERS_MAX = 200         # of a text that is kept as it is
+SCOPES_MAX = 1_000                  # whose excluded skills are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class Catalogue:
     skills: Mapping[str, Definition]
     broken: tuple[BrokenSkill, ...]
     vectors: bool = field(default=True, compare=False)
-    _rankings: dict[tuple[str, int], Ranking] = field(default_factory=dict, repr=False, compare=False)
+    _rankings: dict[Hashable, Ranking] = field(default_factory=dict, repr=False, compare=False)
+    _excluded: dict[Scope, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -69,32 +72,53 @@ class Catalogue:
     def documents(self) -> tuple[Document, ...]:
         """What the skills that can be chosen unnamed say of themselves."""
         return tuple([Document(skill.name, skill.description, skill.keywords, skill.examples, skill.body)
-                      for skill in self.skills.values() if skill.runnable])
+                      for skill in self.skills.values() if skill.runnable and not not_candidate(skill.match)])
+
+    def excluded(self, scope: Scope) -> frozenset[str]:
+        """The skills that a task of this scope is not given unnamed, though others may be."""
+        found = self._excluded.get(scope)
+        if found is None:
+            if len(self._excluded) >= SCOPES_MAX:
+                self._excluded.clear()
+            found = self._excluded[scope] = frozenset([skill.name for skill in self._restricted if outside(skill.match, scope)])
+        return found
+
+    @cached_property
+    def _restricted(self) -> tuple[Definition, ...]:
+        """Those that not everybody is given."""
+        return tuple([skill for skill in self.skills.values() if is_restricted(skill.match)])
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the names and versions of all skills, in any order: two catalogues that have the same decide the same."""
+        total = sum([int(skill.sha256, 16) for skill in self.skills.values()])
+        return hashlib.sha256(b"%x" % total).hexdigest()
 
     @cached_property
     def index(self) -> Index:
         """The index over them."""
         return Index.build(self.documents, self.vectors)
 
-    def rank(self, text: str, most: int) -> Ranking:
-        """The best candidates for a text, best first; the answer is remembered, while others are not asked for, as long as this catalogue lives."""
-        known = self._rankings.get(_key(text, most))
+    def rank(self, query: Query, most: int) -> Ranking:
+        """The best candidates for a query, best first; the answer is remembered, while others are not asked for, as long as this catalogue lives."""
+        known = self._rankings.get(_key(query, most))
         if known is None:
-            known = self.index.rank(text, most)
-            self.remember(text, most, known)
+            known = self.index.rank(query.text, most, query.without)
+            self.remember(query, most, known)
         return known
 
-    def knows(self, text: str, most: int) -> bool:
+    def knows(self, query: Query, most: int) -> bool:
         """True if `rank` has the answer without an index."""
-        return _key(text, most) in self._rankings
+        return _key(query, most) in self._rankings
 
-    def remember(self, text: str, most: int, ranking: Ranking) -> None:
+    def remember(self, query: Query, most: int, ranking: Ranking) -> None:
         """What an index of this catalogue said elsewhere."""
         if len(self._rankings) >= RANKINGS_MAX:
             del self._rankings[next(iter(self._rankings))]
-        self._rankings[_key(text, most)] = ranking
+        self._rankings[_key(query, most)] = ranking
 
 
-def _key(text: str, most: int) -> tuple[str, int]:
+def _key(query: Query, most: int) -> Hashable:
     """Of a long text only its digest is kept."""
-    return (text if len(text) <= RANKED_CHARACTERS_MAX else hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(), most)
+    text = query.text if len(query.text) <= RANKED_CHARACTERS_MAX else hashlib.sha256(query.text.encode("utf-8", "surrogatepass")).hexdigest()
+    return text, query.without, most

@@ -12,6 +12,7 @@ import heapq
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from skills.audience import AUDIENCE_CHARACTERS_MAX, AUDIENCE_MAX, LANGUAGE, STATES
 from skills.bundle import BundleError, SkillFile, describe
 from skills.definition import DOCUMENT_VERSION, Definition, StepDef
 from skills.parse import SkillError, parse
@@ -51,7 +52,7 @@ def compile_skill(folder: str, files: Mapping[str, SkillFile]) -> Definition:
         "input": input_schema, "output": output_schema,
         "concurrency": table.wholes({"concurrency": CONCURRENCY_MAX}).get("concurrency"),
         "slo": _numbers(table.table("slo"), SLO), "budget": _numbers(table.table("budget"), BUDGET),
-        "match": _numbers(table.table("match"), MATCH),
+        "match": _match(table.table("match")),
         "license": source.license or "", "metadata": source.metadata, "bundle": bundle.document(),
     }
     steps = _steps(table, files)
@@ -78,6 +79,23 @@ def _texts(table: Table, name: str, most: int, characters: int) -> list[str]:
     if len(texts) > most:
         raise table.error(f"must have at most {most} items, not {len(texts)}", name)
     return list(texts)
+
+
+def _match(table: Table) -> dict[str, Any]:
+    """How sure matching must be, and who may be given the skill unnamed."""
+    found: dict[str, Any] = table.numbers(MATCH)
+    if table.has("state"):
+        found["state"] = table.choice("state", STATES)
+    if table.has("hidden"):
+        found["hidden"] = table.flag("hidden", False)
+    for name in ("tenants", "languages", "labels"):
+        if texts := _texts(table, name, AUDIENCE_MAX, AUDIENCE_CHARACTERS_MAX):
+            found[name] = texts
+    for index, language in enumerate(found.get("languages", ())):
+        if not LANGUAGE.fullmatch(language):
+            raise table.error("must be a language code of two or three letters, such as \"de\"", "languages", index)
+    table.end()
+    return found
 
 
 def _numbers(table: Table, highest: Mapping[str, float]) -> dict[str, float]:

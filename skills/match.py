@@ -23,15 +23,23 @@ from skills.segment import BEGINNING_MEANINGS, FUNCTION_MASS, Met, Scored, Segme
 from skills.vectors import dot
 from skills.words import cut
 
-__all__ = ["CANDIDATES_MAX", "CONFIDENCE_MIN", "Candidate", "Document", "Index", "Ranking", "Term"]
+__all__ = ["CANDIDATES_MAX", "CONFIDENCE_MIN", "FITS_MIN", "Candidate", "Document", "Index", "Query", "Ranking", "Term"]
 
 CONFIDENCE_MIN = 0.5                   # of what passes, 85% is right; of right first candidates 68% pass; of what no skill fits, 93% is refused
+FITS_MIN = 0.5                         # of a first candidate: above it some skill is for the task, though perhaps it is not clear which
 CANDIDATES_MAX = 5                     # of a ranking, if nothing else is asked for
 TERMS_SHOWN_MAX = 6                    # of a candidate
 CHARACTERS_MAX = 4_000                 # of a task that are read: what is wanted stands at its beginning, a pasted document does not say it
 SHORTLIST = 12                         # candidates of the quick scores that are looked at closely
 IMAGINED_SCORE = 0.3                   # of a skill that might be there: in a small catalogue a lead over nothing proves little
 SENSE_MIN = 0.2                        # how near a candidate must be in sense that shares no word with the task
+
+
+class Query(NamedTuple):
+    """A text that is to be ranked, and the names of skills that are no candidates for whoever asks."""
+
+    text: str
+    without: frozenset[str] = frozenset()
 
 
 class Term(NamedTuple):
@@ -44,12 +52,14 @@ class Term(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A skill that might fit. `score` compares skills for one task, `evidence` tells what it is made of."""
+    """A skill that might fit. `score` compares skills for one task, `evidence` tells what it is made of; `lacks` has words that speak for the first
+    candidate and not for this one."""
 
     name: str
     score: float
     evidence: Evidence
     terms: tuple[Term, ...]
+    lacks: tuple[str, ...] = ()
 
     @property
     def fits(self) -> float:
@@ -140,28 +150,36 @@ class Index:
         found = {document.name: document for number, document in enumerate(self._base.documents) if number not in self._gone}
         return found | ({document.name: document for document in self._edits.documents} if self._edits else {})
 
-    def rank(self, text: str, k: int = CANDIDATES_MAX) -> Ranking:
-        """The `k` skills that fit the text best. A skill that shares nothing with it is no candidate."""
+    def rank(self, text: str, k: int = CANDIDATES_MAX, without: frozenset[str] = frozenset()) -> Ranking:
+        """The `k` skills that fit the text best, but for those `without`. A skill that shares nothing with it is no candidate."""
         segments = (self._base, self._edits) if self._edits else (self._base,)
         task = read_task(cut(text[:CHARACTERS_MAX]), self._base.counted, segments, FEATURES_MAX)
         depth, found = max(k + 1, SHORTLIST), list[_Found]()
         for segment, gone in zip(segments, (self._gone, frozenset[int]()), strict=False):
             met = segment.meet(task)
-            found += [_Found(segment, met, each) for each in segment.nearest(task, met, depth + len(gone))
-                      if each.number not in gone and (each.words or each.sense >= SENSE_MIN)]
+            left_out = gone.union(number for number in map(segment.number, without) if number is not None) if without else gone
+            found += [_Found(segment, met, each) for each in segment.nearest(task, met, depth, left_out) if each.words or each.sense >= SENSE_MIN]
         found.sort(key=lambda each: (-each.scored.score, each.document.name))
         scores = [each.scored.score for each in found[:2]]
-        return Ranking(tuple([self._candidate(task, each, scores) for each in found[:k]]),
+        first = _words_of(found[0]) if found else []
+        return Ranking(tuple([self._candidate(task, each, scores, first) for each in found[:k]]),
                        tuple([word.text for word in task.words if word.mass > FUNCTION_MASS and not _is_known(word.terms, segments)]))
 
-    def _candidate(self, task: Task, found: _Found, best: list[float]) -> Candidate:
-        """One of the best with its evidence. `best` has the scores of the first two."""
+    def _candidate(self, task: Task, found: _Found, best: list[float], first: list[str]) -> Candidate:
+        """One of the best with its evidence. `best` has the scores of the first two, `first` the words that speak for the first."""
         score, document = found.scored.score, found.document
         carried = sorted(_carried(found.met, found.scored.number), key=lambda each: -each.gained)
-        rivals, whole = best[1:] if score == best[0] else best[:1], sum([each.gained for each in carried])
+        rivals, whole, own = best[1:] if score == best[0] else best[:1], sum([each.gained for each in carried]), {each.word for each in carried}
         evidence = _evidence(task, carried, found.scored, _lead(score, max([*rivals, self._imagined])), bool(document.examples))
         return Candidate(document.name, score, evidence,
-                         tuple([Term(each.word, each.gained / whole, FIELDS[each.field].name) for each in carried[:TERMS_SHOWN_MAX]]))
+                         tuple([Term(each.word, each.gained / whole, FIELDS[each.field].name) for each in carried[:TERMS_SHOWN_MAX]]),
+                         tuple([word for word in first if word not in own]))
+
+
+def _words_of(found: _Found) -> list[str]:
+    """The content words that speak for a document, those that add most first."""
+    carried = sorted(_carried(found.met, found.scored.number), key=lambda each: -each.gained)
+    return [each.word for each in carried if each.word not in FUNCTION_WORDS][:TERMS_SHOWN_MAX]
 
 
 def _evidence(task: Task, carried: list[_Carried], scored: Scored, lead: float, taught: bool) -> Evidence:

@@ -1,4 +1,4 @@
-"""A process that ranks: it keeps the index of the newest catalogue and answers which skills fit which texts.
+"""A process that ranks: it keeps the index of the newest catalogue and answers which skills fit which tasks.
 
 To build an index takes a fifth of a second for a small library and seconds for a large one, and to rank in a large one takes milliseconds; on the
 server's thread that would be a pause for everybody. `Ranker` is the server's end, for one thread; the other end is this module's `main`. They speak
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from skills.document import Document
-from skills.match import Index, Ranking
+from skills.match import Index, Query, Ranking
 from skills.shelf import Change, Shelf, change_between
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,10 +26,10 @@ TRIES = 2                              # of a question, each with a process of i
 
 
 class Asked(NamedTuple):
-    """A question: what has changed in the catalogue since the one before, None if nothing has; texts to be ranked, with `most` candidates each."""
+    """A question: what has changed in the catalogue since the one before, None if nothing has; queries to be ranked, with `most` candidates each."""
 
     change: Change | None
-    texts: tuple[str, ...]
+    queries: tuple[Query, ...]
     most: int
 
 
@@ -43,26 +43,26 @@ class Ranker:
         self._told: Mapping[str, Document] = {}
         self._stopped = False
 
-    def rank(self, version: int, documents: Sequence[Document], texts: Sequence[str], most: int) -> list[Ranking]:
-        """The rankings of some texts over a catalogue (blocking)."""
+    def rank(self, version: int, documents: Sequence[Document], queries: Sequence[Query], most: int) -> list[Ranking]:
+        """The rankings of some queries over a catalogue (blocking)."""
         for _ in range(TRIES):
             try:
-                return self._ask(version, documents, tuple(texts), most)
+                return self._ask(version, documents, tuple(queries), most)
             except (OSError, EOFError, pickle.UnpicklingError):
                 self.close()
                 if self._stopped:
                     raise
         index = Index.build(documents, self._senses)       # slower for everybody, but answered
-        return [index.rank(text, most) for text in texts]
+        return [index.rank(query.text, most, query.without) for query in queries]
 
-    def _ask(self, version: int, documents: Sequence[Document], texts: tuple[str, ...], most: int) -> list[Ranking]:
+    def _ask(self, version: int, documents: Sequence[Document], queries: tuple[Query, ...], most: int) -> list[Ranking]:
         child = self._child = self._child or _start(self._file, self._senses)
         assert child.stdin is not None and child.stdout is not None
         told, change = self._told, None
         if version != self._version:
             told = {document.name: document for document in documents}
             change = change_between(self._told, told)
-        pickle.dump(Asked(change, texts, most), child.stdin)
+        pickle.dump(Asked(change, queries, most), child.stdin)
         child.stdin.flush()
         rankings: list[Ranking] = pickle.load(child.stdout)
         self._version, self._told = version, told
@@ -105,7 +105,7 @@ def serve(source: IO[bytes], sink: IO[bytes], shelf: Shelf) -> None:
         except EOFError:
             return
         index = shelf.index(asked.change)
-        pickle.dump([index.rank(text, asked.most) for text in asked.texts], sink)
+        pickle.dump([index.rank(query.text, asked.most, query.without) for query in asked.queries], sink)
         sink.flush()
 
 

@@ -11,6 +11,7 @@ import sys
 from array import array
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 from skills.document import Document, cut_document
@@ -148,9 +149,10 @@ class Segment:
                 met.append((word, postings))
         return met
 
-    def nearest(self, task: Task, met: Met, k: int) -> list[Scored]:
-        """The `k` documents that are nearest by words and sense, scored by their features, too."""
-        return [each._replace(features=self._model.score(each.number, task.seen)) for each in self._nearest(task, met, k)]
+    def nearest(self, task: Task, met: Met, k: int, without: frozenset[int]) -> list[Scored]:
+        """The `k` documents that are nearest by words and sense, but for some numbers, scored by their features, too."""
+        found = (each for each in self._nearest(task, met, k + len(without)) if each.number not in without)
+        return [each._replace(features=self._model.score(each.number, task.seen)) for each in islice(found, k)]
 
     def _nearest(self, task: Task, met: Met, k: int) -> Iterator[Scored]:
         """The same without features, nearest first."""

@@ -17,7 +17,7 @@ from skills.match import CANDIDATES_MAX, Candidate, Document, Index, Ranking
 FOLDS = 5                               # each index has four fifths of the examples
 EXAMPLES_ASKED = 1_500                  # of a library, about: with more, fewer folds are asked, as each is a build of seconds then
 
-Judge = Callable[[str, Ranking], str]   # of a task and its ranking: the skill that it is given to, empty for none
+Judge = Callable[[Ranking], str]        # of the ranking of a task: the skill that it is given to, empty for none
 
 
 class Trial(NamedTuple):
@@ -64,7 +64,7 @@ def hold_out(documents: Sequence[Document], judge: Judge) -> list[Trial]:
             for example in examples:
                 if example.fold == fold:
                     ranking = index.rank(example.text, CANDIDATES_MAX)
-                    trials.append(Trial(name, example.number, example.text, ranking, judge(example.text, ranking)))
+                    trials.append(Trial(name, example.number, example.text, ranking, judge(ranking)))
     order = {document.name: number for number, document in enumerate(documents)}
     return sorted(trials, key=lambda trial: (order[trial.skill], trial.number))
 

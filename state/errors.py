@@ -150,6 +150,16 @@ class NoSkillMatches(Fault):
     status, code = 422, "no_skill_matches"
 
 
+class SkillUnclear(Fault):
+    """Some skill fits, but it is not clear which; `candidates` lists those to choose from, and the task is sent again with `skill`."""
+    status, code = 300, "skill_unclear"
+
+
+class SkillDisabled(Fault):
+    """The skill's state is disabled or archived: no new jobs, whoever names it."""
+    status, code = 409, "skill_disabled"
+
+
 class CatalogueLoading(Fault):
     """The skills are being read for matching, which takes long; a task that names its skill is taken meanwhile."""
     status, code = 503, "catalogue_loading"

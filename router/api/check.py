@@ -15,7 +15,8 @@ from router.api import triggers
 from router.api.cli import Options, UsageError
 from router.api.triggers import Answer
 from router.config import Config, ConfigError, Matching, load
-from router.policy.routing import choose
+from router.policy.routing import judged
+from skills.audience import not_candidate
 from skills.bundle import SkillFile
 from skills.cache import Library
 from skills.catalogue import Catalogue
@@ -113,11 +114,12 @@ def _read_triggers(folder: Folder, catalogue: Catalogue, phrases: dict[str, tupl
     definition = catalogue.skills[folder.source.name] if folder.served else None
     found = read_triggers(file.data, definition.examples if definition else ())
     findings = [_finding(f.severity, f.code, _place(folder.path / f.file, f.line), f.reason, f.hint) for f in found.findings]
-    if definition is not None and definition.runnable:
+    why_not = definition.not_runnable or not_candidate(definition.match) if definition else ""
+    if definition is not None and not why_not:
         phrases[definition.name] = found.phrases
     elif definition is not None:
         findings.append(_finding("info", "triggers-not-asked", str(folder.path / TRIGGERS_FILE),
-                                 f"{definition.name} is taken only when it is named, so its phrases are not asked: {definition.not_runnable}"))
+                                 f"{definition.name} is given to nobody unnamed, so its phrases are not asked: {why_not}"))
     return findings
 
 
@@ -143,10 +145,8 @@ def _gate(options: Options, answers: list[Answer]) -> list[Finding]:
 
 def _review(catalogue: Catalogue, matching: Matching) -> Review:
     """The review of the skills that can be chosen, by the decision that a submit would make."""
-    def judge(text: str, ranking: Ranking) -> str:
-        told = Catalogue(catalogue.version, catalogue.skills, catalogue.broken)      # one that has been told the answer of another index
-        told.remember(text, matching.candidates, ranking)
-        decision = choose(told, text, matching)
+    def judge(ranking: Ranking) -> str:
+        decision = judged(catalogue, ranking.first(matching.candidates), matching)
         return decision.target if decision.dispatch else ""
     return review(catalogue.documents, catalogue.index, judge)
 
@@ -156,9 +156,8 @@ def _remarked(reviewed: Review, catalogue: Catalogue, folders: Mapping[str, Fold
     for remark in reviewed.remarks:
         yield _finding(remark.severity, remark.code, folders[remark.skill].place(remark.where), remark.reason, remark.hint)
     for skill in catalogue.skills.values():
-        if not skill.runnable:
-            yield _finding("info", "routing-not-candidate", str(folders[skill.name].path),
-                           f"{skill.name} is taken only when it is named: {skill.not_runnable}")
+        if why_not := skill.not_runnable or not_candidate(skill.match):
+            yield _finding("info", "routing-not-candidate", str(folders[skill.name].path), f"{skill.name} is given to nobody unnamed: {why_not}")
 
 
 def _print(options: Options, catalogue: Catalogue, findings: list[Finding], answers: list[Answer], reviewed: Review | None) -> None:

@@ -16,7 +16,8 @@ from typing import IO, Any
 from router.api.cli import Options, UsageError
 from router.config import Matching, load
 from router.policy.decision import Decision
-from router.policy.routing import choose, decide
+from router.policy.routing import Limits, choose, decide, query_of
+from skills.audience import Scope
 from skills.cache import Library
 from skills.match import CANDIDATES_MAX, CONFIDENCE_MIN, Document, Index, Ranking
 from state.clock import Clock
@@ -35,16 +36,16 @@ def match(options: Options) -> int:
 def judge_of_library(folder: Path, matching: Matching, vectors: bool) -> Judge:
     """As a submit decides over a library."""
     catalogue = Library(folder, Clock(), Log(Clock(), "error"), vectors=vectors).current()
-    return lambda text, most: (catalogue.rank(text, most), choose(catalogue, text, matching))
+    return lambda text, most: (catalogue.rank(query_of(catalogue, text, Scope()), most), choose(catalogue, text, matching))
 
 
 def judge_of_file(path: Path, matching: Matching, vectors: bool) -> Judge:
     """The same over a catalogue in one file. UsageError with file and line for what is no skill."""
-    index = Index.build(documents(path), vectors)
+    index, limits = Index.build(documents(path), vectors), Limits(matching.min_confidence or CONFIDENCE_MIN, matching.choose == "first")
 
     def judge(text: str, most: int) -> tuple[Ranking, Decision]:
         ranking = index.rank(text, max(most, matching.candidates))
-        return ranking.first(most), decide(ranking.first(matching.candidates), matching.min_confidence or CONFIDENCE_MIN, {})
+        return ranking.first(most), decide(ranking.first(matching.candidates), limits)
     return judge
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from router.http.messages import Offload, Outcome, Park, Request, Response
 from router.http.replies import problem_document
 from router.work.submit import Admission, Task, digest_of, parse_task
 from state.errors import CatalogueLoading, Fault, InvalidTask, ShuttingDown, StorageUnavailable, UnknownJob
-from state.limits import BATCH_ITEMS_MAX, TASK_CHARACTERS_MAX, VALUE_INLINE_BYTES_MAX
+from state.limits import BATCH_ITEMS_MAX, VALUE_INLINE_BYTES_MAX
 from state.records import Job, encode
 
 RANKED_S_MAX = 5.0             # that a task waits until it is known which skill fits it
@@ -52,7 +53,7 @@ def _admit_one(house: House, request: Request, task: Task, wait: float, use: Ask
     if earlier is not None:
         return earlier(wait)
     house.submit.open_for(1)
-    return ranked(house, [] if task.skill else [task.task], lambda: _admit_ranked(house, request, task, wait, use))
+    return ranked(house, [task], lambda: _admit_ranked(house, request, task, wait, use))
 
 
 def _admit_ranked(house: House, request: Request, task: Task, wait: float, use: Asked) -> Outcome:
@@ -91,8 +92,17 @@ def _submit_batch(house: House, request: Request, items: list[Any]) -> Outcome:
     if not items or len(items) > BATCH_ITEMS_MAX:
         raise InvalidTask(f"a batch has 1 to {BATCH_ITEMS_MAX} tasks, this one has {len(items)}")
     house.submit.open_for(len(items))
-    texts = [item["task"] for item in items if isinstance(item, dict) and not item.get("skill") and isinstance(item.get("task"), str)]
-    return ranked(house, [text for text in texts if len(text) <= TASK_CHARACTERS_MAX], lambda: _admit_batch(house, request, items))
+    return ranked(house, _unnamed(items), lambda: _admit_batch(house, request, items))
+
+
+def _unnamed(items: list[Any]) -> list[Task]:
+    """The tasks of a batch that have to be ranked; what is no task is refused later, in its place."""
+    found = []
+    for item in items:
+        if isinstance(item, dict) and not item.get("skill"):
+            with suppress(InvalidTask):
+                found.append(parse_task(item))
+    return found
 
 
 def _admit_batch(house: House, request: Request, items: list[Any]) -> Outcome:
@@ -169,32 +179,33 @@ def _create_batch(house: House, request: Request, admitted: list[Admitted], earl
     return Response(202 if accepted else first_problem, bodies)
 
 
-def ranked(house: House, texts: Sequence[str], then: Callable[[], Outcome]) -> Outcome:
-    """`then`, once it is known which skills fit the texts."""
-    return _ranked(house, texts, then, house.clock.monotonic() + RANKED_S_MAX) if texts else then()
+def ranked(house: House, tasks: Sequence[Task], then: Callable[[], Outcome]) -> Outcome:
+    """`then`, once it is known which skills fit the tasks that name none."""
+    unnamed = [task for task in tasks if not task.skill]
+    return _ranked(house, unnamed, then, house.clock.monotonic() + RANKED_S_MAX) if unnamed else then()
 
 
-def _ranked(house: House, texts: Sequence[str], then: Callable[[], Outcome], until: float) -> Outcome:
-    key = house.matching.ask(house.library.current(), texts, house.config().matching.candidates)
+def _ranked(house: House, tasks: Sequence[Task], then: Callable[[], Outcome], until: float) -> Outcome:
+    key = house.matching.ask(house.library.current(), map(house.submit.query, tasks), house.config().matching.candidates)
     if key is None:
         return then()
-    return Park(key, until, lambda timed_out: _look_again(house, texts, then, until, timed_out))
+    return Park(key, until, lambda timed_out: _look_again(house, tasks, then, until, timed_out))
 
 
-def _look_again(house: House, texts: Sequence[str], then: Callable[[], Outcome], until: float, timed_out: bool) -> Outcome:
+def _look_again(house: House, tasks: Sequence[Task], then: Callable[[], Outcome], until: float, timed_out: bool) -> Outcome:
     """The catalogue may be another one by now."""
     if house.ending():
         raise ShuttingDown("the server is stopping and takes no new jobs", retry_after_s=2)
     if timed_out:
         raise CatalogueLoading(f"which skill fits was not found within {RANKED_S_MAX:.0f} s", retry_after_s=2,
                                hint='name one with "skill", or come again')
-    return _ranked(house, texts, then, until)
+    return _ranked(house, tasks, then, until)
 
 
 def route(house: House, request: Request) -> Outcome:
     """The decision for a task, without starting anything."""
     task = parse_task(request.json())
-    return ranked(house, [] if task.skill else [task.task], lambda: _route(house, task))
+    return ranked(house, [task], lambda: _route(house, task))
 
 
 def _route(house: House, task: Task) -> Response:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from router.config import Matching
-from router.policy.routing import choose
+from router.policy.routing import choose, query_of
+from skills.audience import scope_within
 from skills.catalogue import Catalogue
 from skills.remarks import quoted
 from skills.triggers import Trigger
@@ -25,6 +26,7 @@ class Answer:
     taken: str
     nearest: str
     confidence: float
+    options: tuple[str, ...]               # where the client is asked
 
     @property
     def passed(self) -> bool:
@@ -41,6 +43,8 @@ class Answer:
         if self.trigger.should:
             if self.taken:
                 return f"{quoted(self.trigger.phrase)} should go to {self.skill} and goes to {self.taken} with confidence {self.confidence:.2f}"
+            if self.options:
+                return f"{quoted(self.trigger.phrase)} should go to {self.skill}, and the client is asked: {' or '.join(self.options)}"
             nearest = f"the nearest is {self.nearest} with confidence {self.confidence:.2f}" if self.nearest else "no skill shares a word with it"
             return f"{quoted(self.trigger.phrase)} should go to {self.skill} and goes nowhere; {nearest}"
         return f"{quoted(self.trigger.phrase)} should not go to {self.skill} and does, with confidence {self.confidence:.2f}"
@@ -52,11 +56,12 @@ def ask(catalogue: Catalogue, matching: Matching, phrases: Mapping[str, tuple[Tr
 
 
 def _answer(catalogue: Catalogue, matching: Matching, skill: str, trigger: Trigger) -> Answer:
-    decision = choose(catalogue, trigger.phrase, matching)
+    scope = scope_within(catalogue.skills[skill].match)            # of one who may be given the skill
+    decision = choose(catalogue, trigger.phrase, matching, scope)
     taken = decision.target if decision.dispatch else ""
-    candidates = catalogue.rank(trigger.phrase, matching.candidates).candidates
+    candidates = catalogue.rank(query_of(catalogue, trigger.phrase, scope), matching.candidates).candidates
     shown = next((candidate for candidate in candidates if candidate.name == taken), candidates[0] if candidates else None)
-    return Answer(skill, trigger, taken, shown.name if shown else "", shown.confidence if shown else 0.0)
+    return Answer(skill, trigger, taken, shown.name if shown else "", shown.confidence if shown else 0.0, tuple(decision.facts.get("options", ())))
 
 
 def document(answers: list[Answer], gate: float | None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from router.observe.house import WorkerCard
+from skills.audience import not_candidate
 from skills.catalogue import BrokenSkill
 from skills.definition import Definition
 from state.clock import iso
@@ -80,13 +81,16 @@ def skill_row(skill: Definition) -> dict[str, Any]:
                            "runnable": skill.runnable, "steps": [{"id": s.id, "kind": s.kind} for s in skill.steps]}
     if not skill.runnable:
         row["not_runnable"] = skill.not_runnable
+    if why_not := not_candidate(skill.match):
+        row["not_candidate"] = why_not
     return row
 
 
 def skill_view(skill: Definition) -> dict[str, Any]:
     """A skill, whole."""
     return {
-        **skill_row(skill), "keywords": list(skill.keywords), "examples": list(skill.examples), "input": skill.input_schema,
+        **skill_row(skill), "keywords": list(skill.keywords), "examples": list(skill.examples),
+        "match": dict(skill.match), "input": skill.input_schema,
         "output": skill.output_schema, "concurrency": skill.concurrency, "license": skill.license, "metadata": dict(skill.metadata),
         "bundle": skill.bundle.sha256, "instructions": skill.body,
         "steps": [{"id": s.id, "kind": s.kind, "after": list(s.after), "needs": {"labels": list(s.needs_labels), "memory_mb": s.memory_mb},

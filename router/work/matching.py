@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 from skills.catalogue import Catalogue
-from skills.match import Ranking
+from skills.match import Query, Ranking
 from skills.ranker import Ranker
 from state.log import Log
 
@@ -19,11 +19,11 @@ CLOSE_S_MAX = 1.0
 
 
 class Question(NamedTuple):
-    """Texts to be ranked over a catalogue; `key` is woken then."""
+    """What is to be ranked over a catalogue; `key` is woken then."""
 
     key: Hashable
     catalogue: Catalogue
-    texts: tuple[str, ...]
+    queries: tuple[Query, ...]
     most: int
 
 
@@ -38,11 +38,11 @@ class Matching:
         self._questions: SimpleQueue[Question | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._numbers = count()
-        self._waiting: dict[tuple[int, int, tuple[str, ...]], Hashable] = {}
+        self._waiting: dict[tuple[int, int, tuple[Query, ...]], Hashable] = {}
 
-    def ask(self, catalogue: Catalogue, texts: Iterable[str], most: int) -> Hashable | None:
-        """None if the catalogue knows the rankings of all texts; else a key that is woken when it does."""
-        missing = tuple([text for text in dict.fromkeys(texts) if not catalogue.knows(text, most)])
+    def ask(self, catalogue: Catalogue, queries: Iterable[Query], most: int) -> Hashable | None:
+        """None if the catalogue knows the rankings of all queries; else a key that is woken when it does."""
+        missing = tuple([query for query in dict.fromkeys(queries) if not catalogue.knows(query, most)])
         if not missing:
             return None
         same = (catalogue.version, most, missing)
@@ -70,7 +70,8 @@ class Matching:
         while (question := self._questions.get()) is not None:
             catalogue = question.catalogue
             try:
-                rankings = self._ranker.rank(catalogue.version, catalogue.documents, question.texts, question.most)
+                _ = catalogue.sha256                   # a decision names it: not to be worked out on the loop
+                rankings = self._ranker.rank(catalogue.version, catalogue.documents, question.queries, question.most)
             except Exception as error:
                 self._post(partial(self._failed, question, f"{type(error).__name__}: {error}"))
             else:
@@ -82,10 +83,10 @@ class Matching:
     def _failed(self, question: Question, why: str) -> None:
         """Nobody is woken: their time runs out, and they are told to come again."""
         self._log.error("ranking_failed", catalogue=question.catalogue.version, why=why)
-        del self._waiting[question.catalogue.version, question.most, question.texts]
+        del self._waiting[question.catalogue.version, question.most, question.queries]
 
     def _answered(self, question: Question, rankings: list[Ranking]) -> None:
-        for text, ranking in zip(question.texts, rankings, strict=True):
-            question.catalogue.remember(text, question.most, ranking)
-        del self._waiting[question.catalogue.version, question.most, question.texts]
+        for query, ranking in zip(question.queries, rankings, strict=True):
+            question.catalogue.remember(query, question.most, ranking)
+        del self._waiting[question.catalogue.version, question.most, question.queries]
         self._wake(question.key)

@@ -12,26 +12,31 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fleet.values import references, spill
-from router.config import Config
+from router.config import CHOOSE, Config
 from router.policy.decision import Decision
 from router.policy.progress import RUNNABLE, follow
-from router.policy.routing import choose
+from router.policy.routing import choose, query_of
 from router.work.definitions import Definitions
+from skills.audience import AUDIENCE_CHARACTERS_MAX, LANGUAGE, NOT_TAKEN, Scope
 from skills.cache import Library
 from skills.definition import Definition, StepDef
+from skills.match import Query
 from state.content import Content
-from state.errors import InvalidInput, InvalidTask, NoSkillMatches, QueueFull, ShuttingDown, UnknownArtifact
+from state.errors import InvalidInput, InvalidTask, NoSkillMatches, QueueFull, ShuttingDown, SkillDisabled, SkillUnclear, UnknownArtifact
 from state.limits import PRIORITY_DEFAULT, PRIORITY_MAX, TASK_CHARACTERS_MAX, VALUE_INLINE_BYTES_MAX
 from state.records import Job, Step, encode
 from state.store import Store
 
 DEADLINE_S_MAX = 366 * 24 * 3600.0
 KEY_CHARACTERS_MAX = 255
+LABELS_MAX = 100
+EVERYBODY = Scope()
 REFERENCE_BYTES_MIN = 64       # a shorter request cannot name an artifact
 
 
 class Task(NamedTuple):
-    """What a client asks. `key` is an idempotency key or ""; `target` a worker's name or ""."""
+    """What a client asks. `key` is an idempotency key or "", `choose` "first", "ask" or "" for what the operator has set, `target` a worker's name
+    or ""."""
 
     task: str
     input: Any
@@ -39,6 +44,8 @@ class Task(NamedTuple):
     priority: int
     deadline_s: float
     key: str
+    scope: Scope = Scope()
+    choose: str = ""
     target: str = ""
 
 
@@ -77,7 +84,23 @@ def parse_task(value: Any, at: str = "") -> Task:
     key = str(value.get("idempotency_key", ""))
     if len(key) > KEY_CHARACTERS_MAX:
         raise InvalidTask(f"idempotency_key has {len(key)} characters, {KEY_CHARACTERS_MAX} are allowed", pointer=f"{at}/idempotency_key")
-    return Task(task, value.get("input", {}), skill, priority, float(deadline_s), key)
+    choose = value.get("choose", "")
+    if choose not in ("", *CHOOSE):
+        raise InvalidTask(f"choose must be one of {', '.join(CHOOSE)}", pointer=f"{at}/choose")
+    return Task(task, value.get("input", {}), skill, priority, float(deadline_s), key, _scope(value, at), choose)
+
+
+def _scope(value: Mapping[str, Any], at: str) -> Scope:
+    """What a task says of itself beside its words; InvalidTask."""
+    tenant, language, labels = value.get("tenant", ""), value.get("language", ""), value.get("labels", [])
+    if not isinstance(tenant, str) or len(tenant) > AUDIENCE_CHARACTERS_MAX:
+        raise InvalidTask(f"tenant must be text of up to {AUDIENCE_CHARACTERS_MAX} characters", pointer=f"{at}/tenant")
+    primary = language.partition("-")[0].lower() if isinstance(language, str) else " "
+    if primary and not LANGUAGE.fullmatch(primary):
+        raise InvalidTask('language must be a language tag such as "de" or "pt-BR"', pointer=f"{at}/language")
+    if not isinstance(labels, list) or len(labels) > LABELS_MAX or not all(isinstance(x, str) and len(x) <= AUDIENCE_CHARACTERS_MAX for x in labels):
+        raise InvalidTask(f"labels must be a list of up to {LABELS_MAX} texts of up to {AUDIENCE_CHARACTERS_MAX} characters", pointer=f"{at}/labels")
+    return Scope(tenant, primary, frozenset(labels)) if tenant or primary or labels else EVERYBODY
 
 
 class Submit:
@@ -112,8 +135,12 @@ class Submit:
             definition = self._skill(task.skill)
             return _named(task.skill), definition          # of skills that are there only: a decision is remembered
         catalogue = self._library.current()
-        decision = choose(catalogue, task.task, self._config().matching)
+        decision = choose(catalogue, task.task, self._config().matching, task.scope, task.choose)
         return decision, catalogue.skills[decision.target] if decision.dispatch else None
+
+    def query(self, task: Task) -> Query:
+        """What is to be ranked before the task can be routed."""
+        return query_of(self._library.current(), task.task, task.scope)
 
     def _skill(self, name: str) -> Definition:
         """A skill, its files looked at once a turn: what is in a turn was sent before it began."""
@@ -124,14 +151,16 @@ class Submit:
         found = self._looked.get(name)
         if found is None:
             found = self._looked[name] = self._library.skill(name)
+        state = found.match.get("state")
+        if state in NOT_TAKEN:
+            raise SkillDisabled(f"skill {name} is {state}: it takes no new jobs", pointer="/skill", hint="[match] state in its skill.toml says so")
         return found
 
     def admit(self, task: Task, size: int) -> Admission:
-        """Judge a task of at least its input's `size` in bytes; NoSkillMatches or InvalidInput where it cannot become a job."""
+        """Judge a task of at least its input's `size` in bytes; NoSkillMatches, SkillUnclear or InvalidInput where it cannot become a job."""
         decision, definition = self.route(task)
         if definition is None:
-            raise NoSkillMatches(decision.reason, candidates=decision.facts["candidates"],
-                                 hint='name one with "skill", or say more; GET /skills lists what there is')
+            raise _undecided(decision)
         check_input(definition, task.input)
         large = size > VALUE_INLINE_BYTES_MAX and len(encode(task.input)) > VALUE_INLINE_BYTES_MAX
         admission = Admission(task, definition, decision, size, large)
@@ -178,6 +207,17 @@ class Submit:
             return job                           # nothing follows from its birth
         moves, fields = follow(job, definition, [], now)
         return self._store.move_job(job.id, moves, by, **fields) if moves else job
+
+
+def _undecided(decision: Decision) -> NoSkillMatches | SkillUnclear:
+    """What a client is told that nobody takes its task."""
+    candidates = decision.facts["candidates"]
+    if decision.rule == "choose":
+        options = set(decision.facts["options"])
+        return SkillUnclear(decision.reason, candidates=[each for each in candidates if each["skill"] in options],
+                            hint='send it again with "skill", or with "choose": "first"')
+    return NoSkillMatches(decision.reason, candidates=candidates, unknown=decision.facts["unknown"],
+                          hint='name one with "skill", or say more; GET /skills lists what there is')
 
 
 @lru_cache(maxsize=4096)

@@ -11,6 +11,7 @@ from skills.bundle import SkillFile, describe
 from skills.cache import CHECK_S, EXACT_FILES_MAX
 from skills.compile import compile_skill
 from skills.definition import Definition
+from skills.match import Query
 from state.errors import SkillBroken, UnknownSkill
 from tests.kit import a_folder, refuses, same, written
 from tests.skills.builders import TOML, AClock, Disk, a_library, a_skill, later, versions
@@ -282,8 +283,8 @@ def test_only_skills_that_can_run_are_matched_unnamed() -> None:
     written(root / "poem", {"SKILL.md": "---\nname: poem\ndescription: Writes a poem about a profile.\n---\n"})
     catalogue = a_library(root).current()
     same((catalogue.names, catalogue.skills["poem"].runnable), (("poem", "profile"), False))
-    same([each.name for each in catalogue.rank("a poem about a profile", 5).candidates], ["profile"])
-    assert catalogue.rank("a poem about a profile", 5) is catalogue.rank("a poem about a profile", 5)
+    same([each.name for each in catalogue.rank(Query("a poem about a profile"), 5).candidates], ["profile"])
+    assert catalogue.rank(Query("a poem about a profile"), 5) is catalogue.rank(Query("a poem about a profile"), 5)
 
 
 def test_the_index_follows_every_change() -> None:
@@ -296,11 +297,11 @@ def test_the_index_follows_every_change() -> None:
         later(clock)
         library.current()
         if number != 1:                 # a catalogue that nobody asks is skipped without loss
-            same(library.current().rank(name, 5).candidates[0].name, name)
-    same(first.rank("poem", 5).candidates, ())
+            same(library.current().rank(Query(name), 5).candidates[0].name, name)
+    same(first.rank(Query("poem"), 5).candidates, ())
     shutil.rmtree(root / "poem")
     later(clock)
-    assert "poem" not in [each.name for each in library.current().rank("poem", 5).candidates]
+    assert "poem" not in [each.name for each in library.current().rank(Query("poem"), 5).candidates]
 
 
 def test_the_bytes_of_what_is_served_are_there_also_when_the_folder_is_broken() -> None:

@@ -224,6 +224,10 @@ def test_a_member_of_the_wrong_type_is_refused_with_what_it_must_be() -> None:
     refused("[budget]\nmax_cost_usd = nan # <-\n", "finite")
     refused("[match]\nmin_confidence = 1.5 # <-\n", "from 0 to 1")
     refused("[match]\nmin_confidence = 2026-01-01 # <-\n", "a date or time")
+    refused('[match]\nstate = "retired" # <-\n', "one of active, candidate, archived, disabled")
+    refused('[match]\nhidden = 1 # <-\n', "true or false")
+    refused('[match]\ntenants = "acme" # <-\n', "a list of strings")
+    refused('[match]\nlanguages = ["german"] # <-\n', "two or three letters")
 
 
 def test_a_schema_that_is_none_is_refused_at_its_line() -> None:

@@ -18,6 +18,12 @@ def test_a_lead_says_nothing_on_whether_the_task_is_one_for_the_skill() -> None:
     assert right(SOME._replace(lead=0.0)) < right(SOME)
 
 
+def test_of_two_that_score_the_same_neither_is_more_than_half_likely() -> None:
+    everything = Evidence(0.9, 1.0, 1.0, 1.0, 3.0, 0.0, 0.7, 1.0)
+    assert right(everything) < 0.5 < right(everything._replace(lead=0.05)) < right(everything._replace(lead=0.1))
+    assert right(everything._replace(lead=-0.2)) < 0.5
+
+
 def test_nothing_is_hardly_a_chance_and_everything_nearly_sure() -> None:
     nothing, everything = Evidence(0, 0, 0, 0, 1.0, 0, 0.5, 0), Evidence(0.9, 1.0, 1.0, 1.0, 3.0, 1.0, 0.7, 1.0)
     assert fits(nothing) < 0.3 and right(nothing) < 0.05

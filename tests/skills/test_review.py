@@ -31,7 +31,7 @@ RIVALS = (
 )
 
 
-def judge(_: str, ranking: Ranking) -> str:
+def judge(ranking: Ranking) -> str:
     """The first candidate that is sure enough."""
     best = ranking.candidates[0] if ranking.candidates else None
     return best.name if best and best.confidence >= CONFIDENCE_MIN else ""
