@@ -5,13 +5,21 @@ A process that ends while it is looked at counts as nothing.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import resource
 import signal
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 PROC = Path("/proc")
 END_S_MAX = 5.0              # a worker whose server was killed ends by itself within this
+
+Arguments = ParamSpec("Arguments")
+Returned = TypeVar("Returned")
 
 
 def cpu_s(pid: int, ended_children: bool = False) -> float:
@@ -35,6 +43,21 @@ def memory_bytes(pid: int) -> int:
         return int((PROC / str(pid) / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
+
+
+def peak_bytes() -> int:
+    """The most resident memory that this process has had since it began. What the system counts for it may begin with its parent's: /proc knows."""
+    try:
+        lines = (PROC / "self" / "status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def apart(function: Callable[Arguments, Returned], *arguments: Arguments.args, **named: Arguments.kwargs) -> Returned:
+    """What a function returns, called in a new process: what it has in memory is its own, and gone afterwards."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments, **named).result()
 
 
 def descendants(pid: int) -> list[int]:
