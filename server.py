@@ -160,7 +160,8 @@ def start(options: Options, clock: Clock, log: Log, listener: socket.socket | No
         raise UsageError(f"cannot start on {options.settings.data}: {error}") from error
     say(f"listening on {options.url(engine.server_address[1])}")
     skills = house.library.current()
-    say(f"{len(skills.skills)} skills from {options.settings.skills}" + (f", {len(skills.broken)} broken" if skills.broken else ""))
+    more = ", more are being read" if house.library.reading else ""
+    say(f"{len(skills.skills)} skills from {options.settings.skills}{more}" + (f", {len(skills.broken)} broken" if skills.broken else ""))
     say(f"data in {options.settings.data}, {len(house.store.jobs)} live jobs")
     say(f"embedded worker with {options.settings.slots} slots" if options.settings.worker else "no embedded worker")
     return lock, engine, house

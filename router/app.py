@@ -54,6 +54,7 @@ EVICT_EVERY_S = 0.05           # a slice of what has ended; ten thousand may end
 EMBEDDED_TICK_S = 0.25
 LEAVE_TICK_S = 0.05
 OVERDUE_S = 0.02               # until what is due and could not be done, because the disk refuses, is tried again: not in every turn
+READ_ON_S = 0.01              # between two slices of reading a large library: requests get a third of the time
 PING_S = 15.0
 SWEEP_S = 60.0
 
@@ -130,6 +131,7 @@ class House:
             self.embedded.start(url)
             every(EMBEDDED_TICK_S, self.embedded.tick)
         self._arm("tick", self.clock.monotonic(), self._tick)
+        self._read_on()
         sys.setswitchinterval(SWITCH_S)
 
     def leave(self) -> None:
@@ -205,6 +207,12 @@ class House:
             self._timers.pop(name, None)
             duty()
         self._timers[name] = (at, self.engine.call_at(at, ring))
+
+    def _read_on(self) -> None:
+        """Until the library was read."""
+        self.library.read_on()
+        if self.library.reading:
+            self._arm("library", self.clock.monotonic() + READ_ON_S, self._read_on)
 
     def _each_second(self) -> None:
         self.duties.moments()                  # also after the wall clock was set

@@ -30,6 +30,8 @@ from state.log import Log
 CHECK_S = 0.02                      # of monotonic time between two checks of the whole library
 EXACT_FILES_MAX = 1_000             # files and folders that one check looks at: one to two milliseconds
 SLICE_S = 0.002                     # of work in one check of a larger library: a tenth of CHECK_S
+FIRST_S = 1.0                       # of work in the first check: what is not read then is read in slices, while the server answers
+READING_SLICE_S = 0.02              # of work in each of these: they are a pause for everybody
 KEPT_BYTES_MAX = 256 * MIB          # of files in memory; beyond it files are read again from the disk when a job needs them
 
 assert SLICE_S * 5 < CHECK_S
@@ -90,16 +92,35 @@ class Library:
         self._queue: list[_Folder] = []         # what the running pass has still to look at, last first
         self._checked_at = float("-inf")
         self._pass_began = self._whole_at = float("-inf")
+        self._unpublished = False               # the catalogue lacks something that was read
         self._kept_bytes = 0
         self._stamps = 0
         self.compiles = 0
 
     def current(self) -> Catalogue:
-        """The library as it is now: checked, if the last check is CHECK_S ago."""
+        """The library as it is now: checked, if the last check is CHECK_S ago. While `reading`, what was read in the first second."""
         now = self._clock.monotonic()
-        if now - self._checked_at >= CHECK_S:
+        if now - self._checked_at >= CHECK_S and not self.reading:
             self._check(now)
         return self._catalogue
+
+    @property
+    def reading(self) -> bool:
+        """True while the first look at all folders, which takes longer than FIRST_S, is not over; `read_on` goes on with it."""
+        return bool(self._queue) and self._whole_at == float("-inf")
+
+    def read_on(self) -> None:
+        """A slice of the first look."""
+        if self.reading:
+            self._check(self._clock.monotonic())
+
+    def whole(self) -> Catalogue:
+        """The library, however long it takes to read."""
+        catalogue = self.current()
+        while self.reading:
+            self.read_on()
+            catalogue = self._catalogue
+        return catalogue
 
     def skill(self, name: str) -> Definition:
         """The skill of this name, its own files checked. Raises UnknownSkill, or SkillBroken if its folder has never compiled."""
@@ -136,16 +157,19 @@ class Library:
     @property
     def scan_lag_s(self) -> float:
         """How long ago the oldest look at a folder may be; 0 as long as every check is of the whole library."""
+        if self.reading:
+            return self._clock.monotonic() - self._pass_began
         return 0.0 if self._is_exact() else self._clock.monotonic() - self._whole_at
 
     def _is_exact(self) -> bool:
-        return self._stamps <= EXACT_FILES_MAX
+        return self._stamps <= EXACT_FILES_MAX and not self.reading
 
     def _check(self, now: float) -> None:
-        """Look at all folders, or at a slice of a large library; the first check is always of all."""
+        """Look at all folders, or at a slice of a large library."""
         self._checked_at = now
-        unlimited = self._whole_at == float("-inf") or self._is_exact()
-        begins = unlimited or not self._queue
+        reading, first = self.reading, self._whole_at == float("-inf")
+        slice_s = READING_SLICE_S if reading else FIRST_S if first else float("inf") if self._is_exact() else SLICE_S
+        begins = not reading and (first or self._is_exact() or not self._queue)
         changed = self._list_roots()
         if begins:
             self._pass_began = now
@@ -154,11 +178,14 @@ class Library:
             folder = self._queue.pop()
             if self._folders.get(folder.place) is folder:
                 changed |= self._refresh(folder)
-            if not unlimited and self._clock.monotonic() - now >= SLICE_S:
+            if self._clock.monotonic() - now >= slice_s:
                 break
         if not self._queue:
             self._whole_at = self._pass_began
-        if changed:
+        if reading and self._queue:
+            self._unpublished |= changed            # to make a catalogue of all that was read takes as long as a slice
+        elif changed or self._unpublished:
+            self._unpublished = False
             self._publish()
 
     def _look_for(self, name: str) -> None:

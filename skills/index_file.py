@@ -17,8 +17,8 @@ from zlib import crc32
 
 from skills.match import Index
 
-MADE_BY = ("document", "exclusions", "features", "function_words", "index_file", "lanes", "linear", "match", "postings", "segment", "vectors",
-           "words")
+MADE_BY = ("document", "exclusions", "features", "function_words", "index_file", "lanes", "linear", "match", "postings", "request", "segment",
+           "vectors", "words")
 
 
 def save(index: Index, path: Path) -> None:

@@ -11,6 +11,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from skills import confidence
@@ -19,6 +20,7 @@ from skills.document import Document
 from skills.function_words import FUNCTION_WORDS
 from skills.linear import FEATURES_MAX, SENSE_WEIGHT
 from skills.postings import FIELDS, PRIOR_DOCUMENTS
+from skills.request import readings
 from skills.segment import BEGINNING_MEANINGS, FUNCTION_MASS, Met, Scored, Segment, Task, read_task
 from skills.vectors import dot
 from skills.words import cut
@@ -29,7 +31,6 @@ CONFIDENCE_MIN = 0.5                   # of what passes, 85% is right; of right 
 FITS_MIN = 0.5                         # of a first candidate: above it some skill is for the task, though perhaps it is not clear which
 CANDIDATES_MAX = 5                     # of a ranking, if nothing else is asked for
 TERMS_SHOWN_MAX = 6                    # of a candidate
-CHARACTERS_MAX = 4_000                 # of a task that are read: what is wanted stands at its beginning, a pasted document does not say it
 SHORTLIST = 12                         # candidates of the quick scores that are looked at closely
 IMAGINED_SCORE = 0.3                   # of a skill that might be there: in a small catalogue a lead over nothing proves little
 SENSE_MIN = 0.2                        # how near a candidate must be in sense that shares no word with the task
@@ -151,9 +152,21 @@ class Index:
         return found | ({document.name: document for document in self._edits.documents} if self._edits else {})
 
     def rank(self, text: str, k: int = CANDIDATES_MAX, without: frozenset[str] = frozenset()) -> Ranking:
-        """The `k` skills that fit the text best, but for those `without`. A skill that shares nothing with it is no candidate."""
+        """The `k` skills that fit the text best, but for those `without`. A skill that shares nothing with it is no candidate.
+
+        A long text that is not understood as a whole is read as the line that may be its request (`skills.request`), if that is understood.
+        """
+        whole, *lines = [partial(self._rank, reading, k, without) for reading in readings(text)]
+        found = whole()
+        if lines and (not found.candidates or found.candidates[0].confidence < CONFIDENCE_MIN):
+            understood = (ranking for ranking in (line() for line in lines) if ranking.candidates and ranking.candidates[0].fits >= FITS_MIN)
+            return next(understood, found)
+        return found
+
+    def _rank(self, text: str, k: int, without: frozenset[str]) -> Ranking:
+        """The same for a text that is read as it is."""
         segments = (self._base, self._edits) if self._edits else (self._base,)
-        task = read_task(cut(text[:CHARACTERS_MAX]), self._base.counted, segments, FEATURES_MAX)
+        task = read_task(cut(text), self._base.counted, segments, FEATURES_MAX)
         depth, found = max(k + 1, SHORTLIST), list[_Found]()
         for segment, gone in zip(segments, (self._gone, frozenset[int]()), strict=False):
             met = segment.meet(task)

@@ -58,7 +58,7 @@ def check(options: Options) -> int:
     """Look at skills and configuration; 1 if anything is an error."""
     findings: list[Finding] = []
     config = _config(options, findings)
-    catalogue = Library(options.settings.skills, Clock(), Log(Clock(), "error")).current()
+    catalogue = Library(options.settings.skills, Clock(), Log(Clock(), "error")).whole()
     findings += [_finding("error", "does-not-compile", _place(Path(broken.path) / broken.file, broken.line), broken.reason)
                  for broken in catalogue.broken]
     folders = list(_folders(options.settings.skills, catalogue))

@@ -167,7 +167,7 @@ def tls_of(options: Options) -> ssl.SSLContext | None:
 
 def route(options: Options) -> int:
     """Say which skill a task would go to; 1 if none."""
-    catalogue = Library(options.settings.skills, Clock(), Log(Clock(), "error"), vectors=options.settings.vectors).current()
+    catalogue = Library(options.settings.skills, Clock(), Log(Clock(), "error"), vectors=options.settings.vectors).whole()
     decision = choose(catalogue, options.text, load(options.settings.config).matching)
     if options.json:
         print(json.dumps(decision.document(), indent=1, ensure_ascii=False))

@@ -35,7 +35,7 @@ def match(options: Options) -> int:
 
 def judge_of_library(folder: Path, matching: Matching, vectors: bool) -> Judge:
     """As a submit decides over a library."""
-    catalogue = Library(folder, Clock(), Log(Clock(), "error"), vectors=vectors).current()
+    catalogue = Library(folder, Clock(), Log(Clock(), "error"), vectors=vectors).whole()
     return lambda text, most: (catalogue.rank(query_of(catalogue, text, Scope()), most), choose(catalogue, text, matching))
 
 

@@ -182,6 +182,8 @@ def _create_batch(house: House, request: Request, admitted: list[Admitted], earl
 def ranked(house: House, tasks: Sequence[Task], then: Callable[[], Outcome]) -> Outcome:
     """`then`, once it is known which skills fit the tasks that name none."""
     unnamed = [task for task in tasks if not task.skill]
+    if unnamed and house.library.reading:
+        raise CatalogueLoading("the library is large and still being read", retry_after_s=2, hint='name a skill with "skill", or come again')
     return _ranked(house, unnamed, then, house.clock.monotonic() + RANKED_S_MAX) if unnamed else then()
 
 

@@ -65,6 +65,7 @@ class Shelf:
     """What `skills.cache.Library` offers to the house, without folders. It outlives the server."""
 
     scan_lag_s = 0.0
+    reading = False
 
     def __init__(self) -> None:
         self._versions = dict.fromkeys(NAMES, 1)
@@ -73,6 +74,9 @@ class Shelf:
         """Somebody saves another version; its number."""
         self._versions[name] = self._versions[name] % VERSIONS + 1
         return self._versions[name]
+
+    def read_on(self) -> None:
+        """All is read."""
 
     def current(self) -> Catalogue:
         """The library as it is now."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from skills import cache
 from skills.bundle import SkillFile, describe
-from skills.cache import CHECK_S, EXACT_FILES_MAX
+from skills.cache import CHECK_S, EXACT_FILES_MAX, FIRST_S
 from skills.compile import compile_skill
 from skills.definition import Definition
 from skills.match import Query
@@ -317,6 +317,25 @@ def test_the_bytes_of_what_is_served_are_there_also_when_the_folder_is_broken() 
     later(clock)
     library.current()
     refuses(SkillBroken, lambda: library.files(good), "have changed")
+
+
+def test_a_library_that_takes_long_to_read_is_read_on_while_skills_are_found_by_name() -> None:
+    root, clock = a_folder(), AClock(tick_s=FIRST_S / 20)
+    for number in range(60):
+        a_skill(root, f"s{number:03}")
+    library = a_library(root, clock=clock)
+    first = library.current()
+    assert library.reading and 10 < len(first.names) < 30, len(first.names)
+    assert library.current() is first and library.scan_lag_s > 0
+    same(library.skill("s059").version, "1")
+    assert "s059" in library.current().names and "s058" not in library.current().names
+    refuses(UnknownSkill, lambda: library.skill("s060"))
+    slices = 0
+    while library.reading:
+        library.read_on()
+        slices += 1
+    same((len(library.current().names), slices > 10), (60, True))
+    same(len(a_library(root, clock=AClock(tick_s=FIRST_S / 20)).whole().names), 60)
 
 
 def test_a_large_library_is_scanned_in_slices_and_says_how_far_it_lags() -> None:

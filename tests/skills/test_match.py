@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from skills.exclusions import without_exclusions
-from skills.match import CHARACTERS_MAX, CONFIDENCE_MIN, TERMS_SHOWN_MAX, Document, Index, Ranking
+from skills.match import CONFIDENCE_MIN, TERMS_SHOWN_MAX, Document, Index, Ranking
+from skills.request import CHARACTERS_MAX
 from skills.words import cut, stem
 from tests.kit import same
 
