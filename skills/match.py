@@ -11,7 +11,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
+from operator import attrgetter
 from typing import NamedTuple
 
 from skills import confidence
@@ -19,7 +19,7 @@ from skills.confidence import Evidence
 from skills.document import Document
 from skills.function_words import FUNCTION_WORDS
 from skills.linear import FEATURES_MAX, SENSE_WEIGHT
-from skills.postings import FIELDS, PRIOR_DOCUMENTS
+from skills.postings import FIELDS, PRIOR_DOCUMENTS, Postings
 from skills.request import readings
 from skills.segment import BEGINNING_MEANINGS, FUNCTION_MASS, Met, Scored, Segment, Task, read_task
 from skills.vectors import dot
@@ -156,12 +156,12 @@ class Index:
 
         A long text that is not understood as a whole is read as the line that may be its request (`skills.request`), if that is understood.
         """
-        whole, *lines = [partial(self._rank, reading, k, without) for reading in readings(text)]
-        found = whole()
-        if lines and (not found.candidates or found.candidates[0].confidence < CONFIDENCE_MIN):
-            understood = (ranking for ranking in (line() for line in lines) if ranking.candidates and ranking.candidates[0].fits >= FITS_MIN)
-            return next(understood, found)
-        return found
+        whole, *lines = readings(text)
+        found = self._rank(whole, k, without)
+        if found.candidates and found.candidates[0].confidence >= CONFIDENCE_MIN:
+            return found
+        read = (self._rank(line, k, without) for line in lines)
+        return next((ranking for ranking in read if ranking.candidates and ranking.candidates[0].fits >= FITS_MIN), found)
 
     def _rank(self, text: str, k: int, without: frozenset[str]) -> Ranking:
         """The same for a text that is read as it is."""
@@ -174,25 +174,19 @@ class Index:
             found += [_Found(segment, met, each) for each in segment.nearest(task, met, depth, left_out) if each.words or each.sense >= SENSE_MIN]
         found.sort(key=lambda each: (-each.scored.score, each.document.name))
         scores = [each.scored.score for each in found[:2]]
-        first = _words_of(found[0]) if found else []
-        return Ranking(tuple([self._candidate(task, each, scores, first) for each in found[:k]]),
+        carried = [_carried(each.segment.postings, each.met, each.scored.number) for each in found[:k]]
+        first = [each.word for each in carried[0] if each.word not in FUNCTION_WORDS][:TERMS_SHOWN_MAX] if carried else []
+        return Ranking(tuple([self._candidate(task, each, its, scores, first) for each, its in zip(found, carried, strict=False)]),
                        tuple([word.text for word in task.words if word.mass > FUNCTION_MASS and not _is_known(word.terms, segments)]))
 
-    def _candidate(self, task: Task, found: _Found, best: list[float], first: list[str]) -> Candidate:
-        """One of the best with its evidence. `best` has the scores of the first two, `first` the words that speak for the first."""
+    def _candidate(self, task: Task, found: _Found, carried: list[_Carried], best: list[float], first: list[str]) -> Candidate:
+        """One of the best with its evidence. `best` has the scores of the first two, `first` the content words that speak most for the first."""
         score, document = found.scored.score, found.document
-        carried = sorted(_carried(found.met, found.scored.number), key=lambda each: -each.gained)
         rivals, whole, own = best[1:] if score == best[0] else best[:1], sum([each.gained for each in carried]), {each.word for each in carried}
         evidence = _evidence(task, carried, found.scored, _lead(score, max([*rivals, self._imagined])), bool(document.examples))
         return Candidate(document.name, score, evidence,
                          tuple([Term(each.word, each.gained / whole, FIELDS[each.field].name) for each in carried[:TERMS_SHOWN_MAX]]),
                          tuple([word for word in first if word not in own]))
-
-
-def _words_of(found: _Found) -> list[str]:
-    """The content words that speak for a document, those that add most first."""
-    carried = sorted(_carried(found.met, found.scored.number), key=lambda each: -each.gained)
-    return [each.word for each in carried if each.word not in FUNCTION_WORDS][:TERMS_SHOWN_MAX]
 
 
 def _evidence(task: Task, carried: list[_Carried], scored: Scored, lead: float, taught: bool) -> Evidence:
@@ -213,19 +207,21 @@ def _is_known(terms: tuple[tuple[float, str], ...], segments: tuple[Segment, ...
     return any(meaning > BEGINNING_MEANINGS[0] and term in segment.postings for meaning, term in terms for segment in segments)
 
 
-def _carried(met: Met, number: int) -> list[_Carried]:
-    """The words of a task that speak for one document."""
+def _carried(places: Postings, met: Met, number: int) -> list[_Carried]:
+    """The words of a task that speak for one document, those that add most first."""
     carried: list[_Carried] = []
+    documents, weights, fields = places.documents, places.weights, places.fields
     for word, postings in met:
         gained, meant, field, most = 0, 0.0, 0, 0
         for meaning, posting in postings:
-            at = bisect_left(posting.documents, number)
-            if at < len(posting.documents) and posting.documents[at] == number:
-                weight, place = posting.weights[at], posting.fields[at]
+            at = bisect_left(documents, number, posting.start, posting.end)
+            if at < posting.end and documents[at] == number:
+                weight, place = weights[at], fields[at]
                 gained += weight
                 meant = max(meant, meaning * FIELDS[place].meaning)
                 if weight > most:
                     field, most = place, weight
         if gained:
             carried.append(_Carried(gained, word.text, meant * word.mass, field))
+    carried.sort(key=attrgetter("gained"), reverse=True)
     return carried

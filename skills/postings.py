@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from skills.document import Pieces
 from skills.function_words import FUNCTION_WORDS
-from skills.lanes import LANE_BYTES, packed
+from skills.lanes import BYTES, NARROW, packed
 from skills.words import Cut, stem
 
 
@@ -39,34 +39,34 @@ BEGINNING_WEIGHT = 0.5                 # of a beginning, relative to a word
 SATURATION = 2.0                       # BM25's k1: how fast repetition stops counting
 LENGTH_SHARE = 0.8                     # BM25's b: how much a long field dilutes its words
 PRIOR_DOCUMENTS = 20                   # imagined skills without any word: in a catalogue of seven, one more or less proves little
-WEIGHT_UNIT = 1 / 256                  # weights are kept as whole numbers of it: the largest there are, some 40, take 14 bits
-COLUMN_SHARE = 1 / 64                  # of the documents: a term in more of them has a number for each, to be added for all at once
+WEIGHT_UNIT = 1 / 64                   # weights are kept as whole numbers of it: the largest there are, some 40, take 12 bits
+COLUMN_SHARE = 1 / 128                 # of the documents: a term in more of them has a number for each, to be added for all at once
 COLUMNS_BYTES_MAX = 64_000_000         # of all columns of a catalogue: the most frequent terms have one
 
 assert len(FIELDS) < 256               # a posting keeps field numbers in bytes
 
 
 class Posting(NamedTuple):
-    """Where a term stands: documents by number, ascending, with its weight in each and the field that gives most of it. `column` has the weights of
-    a frequent term as lanes, a document each; 0 of others. `most` is the largest weight."""
+    """Where a term stands: from `start` to before `end` in the arrays of all postings. `column` has the weights of a frequent term as narrow lanes,
+    a document each; 0 of others. `most` is the largest weight."""
 
     idf: float
-    documents: Sequence[int]
-    weights: Sequence[int]
-    fields: Sequence[int]
+    start: int
+    end: int
     column: int
     most: int
 
 
 class Postings:
-    """All postings of a catalogue, one behind the other."""
+    """All postings of a catalogue, one behind the other: `documents` by number, ascending in each, with its weight there and the field that gives
+    most of it."""
 
-    __slots__ = ("_columns", "_documents", "_fields", "_idfs", "_most", "_places", "_starts", "_weights")
+    __slots__ = ("_columns", "_idfs", "_most", "_places", "_starts", "documents", "fields", "weights")
 
     def __init__(self) -> None:
         self._places: dict[str, int] = {}
         self._idfs, self._most, self._starts = array("d"), array("H"), array("I", [0])
-        self._documents, self._weights, self._fields = array("I"), array("H"), bytearray()
+        self.documents, self.weights, self.fields = array("I"), array("H"), bytearray()
         self._columns: dict[int, int] = {}
 
     def __contains__(self, term: str) -> bool:
@@ -83,21 +83,19 @@ class Postings:
         place = self._places.get(term)
         if place is None:
             return None
-        part = slice(self._starts[place], self._starts[place + 1])
-        return Posting(self._idfs[place], memoryview(self._documents)[part], memoryview(self._weights)[part], memoryview(self._fields)[part],
-                       self._columns.get(place, 0), self._most[place])
+        return Posting(self._idfs[place], self._starts[place], self._starts[place + 1], self._columns.get(place, 0), self._most[place])
 
-    def add(self, term: str, posting: Posting) -> None:
+    def add(self, term: str, idf: float, documents: array[int], weights: array[int], fields: bytearray, column: int) -> None:
         """One more."""
-        if posting.column:
-            self._columns[len(self._places)] = posting.column
+        if column:
+            self._columns[len(self._places)] = column
         self._places[term] = len(self._places)
-        self._idfs.append(posting.idf)
-        self._most.append(posting.most)
-        self._documents.extend(posting.documents)
-        self._weights.extend(posting.weights)
-        self._fields.extend(posting.fields)
-        self._starts.append(len(self._documents))
+        self._idfs.append(idf)
+        self._most.append(max(weights))
+        self.documents.extend(documents)
+        self.weights.extend(weights)
+        self.fields.extend(fields)
+        self._starts.append(len(self.documents))
 
 
 class Scales(NamedTuple):
@@ -155,12 +153,16 @@ class Writer:
         dilutions = [array("f", [field.weight / (1 - LENGTH_SHARE + LENGTH_SHARE * length / average) for length in lengths])
                      for field, lengths, average in zip(FIELDS, self._lengths, scales.lengths, strict=True)]
         holding = sorted([len(entries.documents) for entries in self._entries.values()], reverse=True)
-        columns = COLUMNS_BYTES_MAX // (count * LANE_BYTES + 1)
+        columns = COLUMNS_BYTES_MAX // (count * BYTES[NARROW] + 1)
         least = max(count * COLUMN_SHARE, holding[columns] if columns < len(holding) else 0)
         found = Postings()
         for term in list(self._entries):
             entries = self._entries.pop(term)                  # one is given up for the other: both together would take twice the memory
-            found.add(term, _posting(term, entries, dilutions, scales, count, least))
+            documents, frequencies, fields = _frequencies(entries, dilutions)
+            worth = scales.idf(term, len(documents))
+            scale = worth * (SATURATION + 1) * (BEGINNING_WEIGHT if term.endswith("*") else 1.0) / WEIGHT_UNIT
+            weights = array("H", [round(scale * frequency / (SATURATION + frequency)) for frequency in frequencies])
+            found.add(term, worth, documents, weights, fields, packed(count, documents, weights, NARROW) if len(documents) > least else 0)
         return found
 
 
@@ -193,11 +195,8 @@ def _count(text: Cut, field: Field, counts: dict[str, float]) -> float:
     return length
 
 
-def _posting(term: str, entries: _Entries, dilutions: Sequence[array[float]], scales: Scales, count: int, least: float) -> Posting:
-    """The posting of one term, with a column if more than `least` of so many documents have it.
-
-    For each document its frequency, every field diluted by its length, and the field that gives most.
-    """
+def _frequencies(entries: _Entries, dilutions: Sequence[array[float]]) -> tuple[array[int], list[float], bytearray]:
+    """The documents of one term, for each its frequency, every field diluted by its length, and the field that gives most."""
     documents, fields, frequencies, most = array("I"), bytearray(), list[float](), 0.0
     for document, times, field in zip(*entries, strict=True):
         gained = times * dilutions[field][document]
@@ -210,11 +209,7 @@ def _posting(term: str, entries: _Entries, dilutions: Sequence[array[float]], sc
             frequencies.append(gained)
             fields.append(field)
             most = gained
-    worth = scales.idf(term, len(documents))
-    scale = worth * (SATURATION + 1) * (BEGINNING_WEIGHT if term.endswith("*") else 1.0) / WEIGHT_UNIT
-    weights = array("H", [round(scale * frequency / (SATURATION + frequency)) for frequency in frequencies])
-    column = packed(count, documents, weights) if len(documents) > least else 0
-    return Posting(worth, documents, weights, fields, column, max(weights))
+    return documents, frequencies, fields
 
 
 def idf(documents: int, holding: int) -> float:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from skills.document import Document, cut_document
 from skills.features import counts
 from skills.function_words import FUNCTION_WORDS
-from skills.lanes import LANE, LANE_BYTES, LANE_MAX, Vectors, best, unpacked
+from skills.lanes import BYTES, NARROW_MAX, WIDE, WIDE_MAX, Vectors, best, unpacked, widened
 from skills.linear import COUNTED_MAX, EXAMPLE_FEATURES_MAX, SENSE_WEIGHT, Example, Model, Rarity, Seen
 from skills.postings import BEGINNINGS_CHARACTERS, WEIGHT_UNIT, Posting, Scales, Writer, idf
 from skills.vectors import Vector, added, dot, table
@@ -159,29 +159,33 @@ class Segment:
         lanes, most = self._words(met)
         worth, count = task.share * WEIGHT_UNIT, len(self.documents)
         words = unpacked(lanes, count)
-        dots = self._vectors.dots(task.seen.sense, worth * most / (LANE_MAX - self._vectors.most))
+        dots = self._vectors.dots(task.seen.sense, worth * most / (WIDE_MAX - self._vectors.most))
         if not dots.lanes:
-            for number in best(lanes * (LANE_MAX // (most + 1)), count, k):
+            for number in best(lanes * (WIDE_MAX // (most + 1)), count, k):
                 yield Scored(number, words[number] * worth, 0.0, 0.0)
             return
         senses = unpacked(dots.lanes, count)
         ratio = worth / dots.unit
-        finer = int(LANE_MAX / (2 * dots.zero + (most + 1) * ratio + most + 1)) or 1     # both as fine as there is room for, as `times` is whole
+        finer = int(WIDE_MAX / (2 * dots.zero + (most + 1) * ratio + most + 1)) or 1     # both as fine as there is room for, as `times` is whole
         for number in best(dots.lanes * finer + lanes * int(finer * ratio), count, k):
-            yield Scored(number, words[number] * worth, (senses[number] - dots.zero) * dots.unit, 0.0)
+            yield Scored(number, words[number] * worth, self._vectors.dot(number, task.seen.sense, dots, senses), 0.0)
 
     def _words(self, met: Met) -> tuple[int, int]:
         """The weights of the words of a task, added up for each document, in lanes; and what none is above."""
-        lanes, most, rare = 0, 0, None
+        count, lanes, narrow, room, most, rare = len(self.documents), 0, 0, NARROW_MAX, 0, None
         for _, postings in met:
             for _, posting in postings:
                 most += posting.most
-                if posting.column:
-                    lanes += posting.column
-                else:
-                    rare = rare or array(LANE, bytes(len(self.documents) * LANE_BYTES))
-                    for number, weight in zip(posting.documents, posting.weights, strict=True):
+                if not posting.column:
+                    rare = rare or array(WIDE, bytes(count * BYTES[WIDE]))
+                    part = slice(posting.start, posting.end)
+                    for number, weight in zip(self.postings.documents[part], self.postings.weights[part], strict=True):
                         rare[number] += weight
+                    continue
+                if posting.most > room:
+                    lanes, narrow, room = lanes + widened(narrow, count), 0, NARROW_MAX
+                narrow, room = narrow + posting.column, room - posting.most
+        lanes += widened(narrow, count)
         return (lanes + int.from_bytes(rare.tobytes(), sys.byteorder) if rare else lanes), most
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from skills.lanes import LANE_MAX, SORTED_MAX, Vectors, best, packed, unpacked
+from skills.lanes import COARSE_MIN, NARROW, NARROW_MAX, SORTED_MAX, WIDE_MAX, Vectors, best, packed, unpacked, widened
 from skills.vectors import dot
 from tests.kit import same
 
@@ -22,15 +22,35 @@ def dots(vectors: list[tuple[float, ...]], asked: tuple[float, ...], unit_min: f
 
 
 def test_what_was_packed_comes_back_and_lanes_add_up_side_by_side() -> None:
-    one, other = packed(5, [0, 3], [7, LANE_MAX - 9]), packed(5, [3, 4], [9, 1])
-    same(list(unpacked(one + other * 1, 5)), [7, 0, 0, LANE_MAX, 1])
+    one, other = packed(5, [0, 3], [7, WIDE_MAX - 9]), packed(5, [3, 4], [9, 1])
+    same(list(unpacked(one + other * 1, 5)), [7, 0, 0, WIDE_MAX, 1])
     same((list(unpacked(0, 3)), list(unpacked(packed(0, [], []), 0))), ([0, 0, 0], []))
+
+
+def test_narrow_lanes_hold_the_same_numbers_and_can_be_made_wide() -> None:
+    numbers = [0, 1, 255, 256, NARROW_MAX, 7]
+    same(list(unpacked(widened(packed(6, range(6), numbers, NARROW), 6), 6)), numbers)
+    same((widened(0, 3), widened(0, 0)), (0, 0))
+
+
+def test_of_very_many_vectors_the_nearest_are_found_coarsely_and_their_dot_products_are_exact() -> None:
+    source = random.Random(6)
+    vectors = [a_vector(source, 64, 0.12) for _ in range(COARSE_MIN)]
+    for asked in (vectors[7], a_vector(source, 64, 0.1)):
+        found = Vectors(vectors, 64)
+        dots_of = found.dots(asked, 0.0)
+        lanes = unpacked(dots_of.lanes, COARSE_MIN)
+        most = max(dot(vector, vector) for vector in vectors) ** 0.5 * dot(asked, asked) ** 0.5
+        for number, vector in enumerate(vectors):
+            exact = dot(asked, vector)
+            assert abs((lanes[number] - dots_of.zero) * dots_of.unit - exact) < 0.08 * most, number
+            assert abs(found.dot(number, asked, dots_of, lanes) - exact) < 0.01 * most, number
 
 
 def test_the_best_are_the_largest_and_the_first_of_equal_ones() -> None:
     source = random.Random(2)
     for count in (1, 5, SORTED_MAX, SORTED_MAX + 1, 5_000):
-        for most in (3, 300, 2**16, LANE_MAX):
+        for most in (3, 300, 2**16, WIDE_MAX):
             numbers = [source.randint(0, most) for _ in range(count)]
             for k in (1, 6, 13):
                 wanted = sorted(range(count), key=lambda place: (-numbers[place], place))[:k]
