@@ -269,8 +269,9 @@ def build(settings: Settings, config_folder: ConfigFolder, engine: Engine, embed
     sweep = Sweep(disk, settings.data, store, files.finished, library, definitions, log)
 
     def pins(old: Job | None, new: Job | None) -> None:
-        """A job that was recovered brings its definition."""
-        if old is None and new is not None and not definitions.has(new.definition):
+        """A job that was recovered brings its definition. One that has ended needs none: retention may have taken it and its definition, since
+        the checkpoint that it was recovered from."""
+        if old is None and new is not None and new.state not in JOB_ENDED and not definitions.has(new.definition):
             definitions.pinned(definitions.load(new.definition))
 
     def ends(old: Job | None, new: Job | None) -> None:

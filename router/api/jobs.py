@@ -15,6 +15,7 @@ from skills.definition import Definition
 from state.errors import IllegalMove, InvalidQuery, InvalidTask, UnknownJob
 from state.finished import Row
 from state.ids import is_job_id
+from state.journal import Damage
 from state.limits import VALUE_INLINE_BYTES_MAX
 from state.machine import JOB, JOB_ENDED
 from state.records import Job, history_document
@@ -167,15 +168,16 @@ def _verb(house: House, request: Request, name: str, act: Callable[[Job], Job], 
         if use.key:
             house.store.use_key(changed.id, use.scope, use.key, use.digest, status)
         return job_reply(house, house.store.jobs[job.id], wait, status, (("Location", f"/jobs/{job.id}"),))
-    if job_id in house.store.jobs:
-        return on_live(house.store.jobs[job_id])
+    live = house.store.jobs.get(job_id)
+    if live is not None and (house.definitions.has(live.definition) or name != "retry"):
+        return on_live(live)
     return _verb_on_finished(house, job_id, name, on_live)
 
 
 def _verb_on_finished(house: House, job_id: str, name: str, on_live: Callable[[Job], Outcome]) -> Outcome:
-    """Of the verbs only retry does something to a job that has left memory: it comes back with its definition."""
+    """Of the verbs only retry does something to a job that has left memory, or was recovered after its end: it comes back with its definition."""
     def found(job: Job) -> Outcome:
-        if job.id in house.store.jobs:
+        if job.id in house.store.jobs and house.definitions.has(job.definition):
             return on_live(house.store.jobs[job.id])
         if name == "retry" and job.state == "failed":
             return Offload(lambda: house.definitions.load(job.definition), lambda definition: readmit(job, definition))
@@ -184,10 +186,12 @@ def _verb_on_finished(house: House, job_id: str, name: str, on_live: Callable[[J
         raise IllegalMove(f"job {job.id} is {job.state} and cannot be changed by {name}", entity=job.id, state=job.state)
 
     def readmit(job: Job, definition: Definition | Exception) -> Outcome:
+        if isinstance(definition, Damage):
+            raise IllegalMove(f"job {job.id} cannot be run again: {definition}", entity=job.id, state=job.state) from definition
         if isinstance(definition, Exception):
             raise definition
         house.definitions.pinned(definition)
-        return on_live(house.store.readmit_job(job))
+        return on_live(house.store.jobs.get(job.id) or house.store.readmit_job(job))
     return with_job(house, job_id, found)
 
 

@@ -154,3 +154,27 @@ def test_nesting_as_deep_as_the_parser_takes_goes_through_the_whole_house():
         same((job["state"], job["output"]), ("done", {"a": {"b": [[{"v": deep}]]}}))
         server.refused("POST", "/tasks", body=b'{"skill":"again","input":' + b"[" * 128 + b"]" * 128 + b"}", code="invalid_json", status=400)
         same(server.run("again", {"v": 1})["output"], {"a": {"b": [[{"v": 1}]]}})
+
+
+def test_a_server_starts_though_the_definition_of_a_job_that_had_ended_was_swept():
+    files = a_skill("brittle", "def go(input):\n    raise ValueError(input)\n", GO)
+    with a_server(files) as server:
+        failed = server.post("/tasks?wait=30", {"skill": "brittle", "input": 1})
+        server.kill()                                      # the journal alone knows the job; after a long time retention may have taken the rest
+        (server.data / "definitions" / f"{failed['definition']}.json").unlink()
+        (server.library / "brittle" / "tool.py").write_text("def go(input):\n    return {}\n")
+        server.start()
+        same(server.get(f"/jobs/{failed['id']}")["state"], "failed")
+        problem = server.refused("POST", f"/jobs/{failed['id']}/retry", {}, "illegal_move", 409)
+        assert "cannot be run again" in problem["detail"] and failed["definition"] in problem["detail"], problem
+        same(server.post("/tasks?wait=30", {"skill": "brittle"})["state"], "done")
+
+
+def test_a_failed_job_that_a_restart_recovered_can_be_retried():
+    files = a_skill("once", "from pathlib import Path\ndef go(input):\n    raise ValueError(input)\n", GO)
+    with a_server(files) as server:
+        failed = server.post("/tasks?wait=30", {"skill": "once", "input": 1})
+        server.kill()
+        server.start()
+        again = server.post(f"/jobs/{failed['id']}/retry?wait=30", {}, status=200)
+        same((again["state"], again["steps"][0]["attempt"]), ("failed", 2))
