@@ -169,7 +169,7 @@ def _verb(house: House, request: Request, name: str, act: Callable[[Job], Job], 
             house.store.use_key(changed.id, use.scope, use.key, use.digest, status)
         return job_reply(house, house.store.jobs[job.id], wait, status, (("Location", f"/jobs/{job.id}"),))
     live = house.store.jobs.get(job_id)
-    if live is not None and (house.definitions.has(live.definition) or name != "retry"):
+    if live is not None and house.definitions.has(live.definition):
         return on_live(live)
     return _verb_on_finished(house, job_id, name, on_live)
 

@@ -167,6 +167,8 @@ def test_a_server_starts_though_the_definition_of_a_job_that_had_ended_was_swept
         same(server.get(f"/jobs/{failed['id']}")["state"], "failed")
         problem = server.refused("POST", f"/jobs/{failed['id']}/retry", {}, "illegal_move", 409)
         assert "cannot be run again" in problem["detail"] and failed["definition"] in problem["detail"], problem
+        for verb in ("resume", "pause", "cancel", "steps/go/resolve"):
+            server.refused("POST", f"/jobs/{failed['id']}/{verb}", {"to": "ready"}, "illegal_move", 409)
         same(server.post("/tasks?wait=30", {"skill": "brittle"})["state"], "done")
 
 
