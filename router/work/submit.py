@@ -12,13 +12,14 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fleet.values import references, spill
-from router.config import CHOOSE, Config
+from router.config import CHOOSE, Config, Matching
 from router.policy.decision import Decision
 from router.policy.progress import RUNNABLE, follow
 from router.policy.routing import choose, query_of
 from router.work.definitions import Definitions
 from skills.audience import AUDIENCE_CHARACTERS_MAX, LANGUAGE, NOT_TAKEN, Scope
 from skills.cache import Library
+from skills.catalogue import Catalogue
 from skills.definition import Definition, StepDef
 from skills.match import Query
 from state.content import Content
@@ -30,6 +31,8 @@ from state.store import Store
 DEADLINE_S_MAX = 366 * 24 * 3600.0
 KEY_CHARACTERS_MAX = 255
 LABELS_MAX = 100
+DECISIONS_MAX = 2_048          # remembered, some 6 kB each and up to 40 kB of a long task
+WHY = {"match": "matched {}", "choose": "{} is the first that may fit", "none": "{} takes what no skill fits"}      # in the history of a job
 EVERYBODY = Scope()
 REFERENCE_BYTES_MIN = 64       # a shorter request cannot name an artifact
 
@@ -56,6 +59,7 @@ class Admission:
     task: Task
     definition: Definition
     decision: Decision
+    document: dict[str, Any]                                # of the decision; one for all jobs that it is made for
     bytes: int
     own: bool
     blocking: list[Callable[[], None]] = field(default_factory=list)
@@ -113,6 +117,8 @@ class Submit:
         self._config, self._live, self._leaving, self._wall, self._turn = config, live, leaving, wall, turn
         self._looked: dict[str, Definition] = {}
         self._looked_at = -1.0
+        self._decided: dict[tuple[str, Scope, str], tuple[Decision, dict[str, Any]]] = {}
+        self._decided_by: tuple[Catalogue, Matching] | None = None
 
     # -- judging --------------------------------------------------------------------------------------------------------------------
 
@@ -131,12 +137,31 @@ class Submit:
 
     def route(self, task: Task) -> tuple[Decision, Definition | None]:
         """Which skill would run it, and why. UnknownSkill and SkillBroken for a named skill that cannot be used."""
+        decision, _, definition = self._route(task)
+        return decision, definition
+
+    def _route(self, task: Task) -> tuple[Decision, dict[str, Any], Definition | None]:
+        """The same with the decision's document."""
         if task.skill:
             definition = self._skill(task.skill)
-            return _named(task.skill), definition          # of skills that are there only: a decision is remembered
+            return _named(task.skill), _named_document(task.skill), definition          # of skills that are there only: these are remembered
         catalogue = self._library.current()
-        decision = choose(catalogue, task.task, self._config().matching, task.scope, task.choose)
-        return decision, catalogue.skills[decision.target] if decision.dispatch else None
+        decision, document = self._decide(catalogue, task)
+        return decision, document, catalogue.skills[decision.target] if decision.dispatch else None
+
+    def _decide(self, catalogue: Catalogue, task: Task) -> tuple[Decision, dict[str, Any]]:
+        """The decision and its document, remembered as long as catalogue and settings are the same: a batch says the same words a thousand times."""
+        matching = self._config().matching
+        by = self._decided_by
+        if by is None or by[0] is not catalogue or by[1] is not matching or len(self._decided) >= DECISIONS_MAX:
+            self._decided_by = catalogue, matching
+            self._decided.clear()
+        key = (task.task, task.scope, task.choose)
+        found = self._decided.get(key)
+        if found is None:
+            decision = choose(catalogue, task.task, matching, task.scope, task.choose)
+            found = self._decided[key] = decision, decision.document()
+        return found
 
     def query(self, task: Task) -> Query:
         """What is to be ranked before the task can be routed."""
@@ -158,12 +183,12 @@ class Submit:
 
     def admit(self, task: Task, size: int) -> Admission:
         """Judge a task of at least its input's `size` in bytes; NoSkillMatches, SkillUnclear or InvalidInput where it cannot become a job."""
-        decision, definition = self.route(task)
+        decision, document, definition = self._route(task)
         if definition is None:
             raise _undecided(decision)
         check_input(definition, task.input)
         large = size > VALUE_INLINE_BYTES_MAX and len(encode(task.input)) > VALUE_INLINE_BYTES_MAX
-        admission = Admission(task, definition, decision, size, large)
+        admission = Admission(task, definition, decision, document, size, large)
         if large or not self._definitions.is_pinned(definition):       # while a helper works, a sweep may find that nobody uses it
             files = self._library.files(definition)
             admission.blocking.append(lambda: self._definitions.pin(definition, files))
@@ -197,11 +222,10 @@ class Submit:
         self._definitions.pinned(definition)
         now = self._store.now()
         deadline = round(self._wall() + task.deadline_s, 3) if task.deadline_s else 0.0
-        decision = _named_document(task.skill) if task.skill else admission.decision.document()
-        job = Job(self._store.ids.job(), "queued", task.task, definition.name, definition.version, definition.sha256, decision, task.input,
+        job = Job(self._store.ids.job(), "queued", task.task, definition.name, definition.version, definition.sha256, admission.document, task.input,
                   first_steps(definition, now), task.priority, now, now, deadline_at=deadline, target=task.target,
                   traceparent=traceparent, bytes=admission.bytes, keys=((scope, key, digest, now, status),) if key else ())
-        why = admission.decision.reason if task.skill else f"matched {definition.name}"
+        why = admission.decision.reason if task.skill else WHY[admission.decision.rule].format(definition.name)
         job = self._store.create_job(job, why, by)
         if all(rule.after or _plain(rule) for rule in definition.steps):
             return job                           # nothing follows from its birth
