@@ -188,7 +188,7 @@ def ranked(house: House, tasks: Sequence[Task], then: Callable[[], Outcome]) -> 
 
 
 def _ranked(house: House, tasks: Sequence[Task], then: Callable[[], Outcome], until: float) -> Outcome:
-    key = house.matching.ask(house.library.current(), map(house.submit.query, tasks), house.config().matching.candidates)
+    key = house.matching.ask(house.submit.catalogue(), map(house.submit.query, tasks), house.config().matching.candidates)
     if key is None:
         return then()
     return Park(key, until, lambda timed_out: _look_again(house, tasks, then, until, timed_out))
@@ -213,7 +213,7 @@ def route(house: House, request: Request) -> Outcome:
 def _route(house: House, task: Task) -> Response:
     decision, definition = house.submit.route(task)
     view: dict[str, Any] = {"decision": decision.document(), "candidates": decision.facts.get("candidates", []),
-                            "catalogue": house.library.current().version}
+                            "catalogue": house.submit.catalogue().version}
     if definition is not None:
         view |= {"skill": definition.name, "version": definition.version, "definition": definition.sha256, "runnable": definition.runnable}
         if not definition.runnable:

@@ -117,6 +117,7 @@ class Submit:
         self._config, self._live, self._leaving, self._wall, self._turn = config, live, leaving, wall, turn
         self._looked: dict[str, Definition] = {}
         self._looked_at = -1.0
+        self._catalogue: Catalogue | None = None
         self._decided: dict[tuple[str, Scope, str], tuple[Decision, dict[str, Any]]] = {}
         self._decided_by: tuple[Catalogue, Matching] | None = None
 
@@ -145,7 +146,7 @@ class Submit:
         if task.skill:
             definition = self._skill(task.skill)
             return _named(task.skill), _named_document(task.skill), definition          # of skills that are there only: these are remembered
-        catalogue = self._library.current()
+        catalogue = self.catalogue()
         decision, document = self._decide(catalogue, task)
         return decision, document, catalogue.skills[decision.target] if decision.dispatch else None
 
@@ -165,14 +166,25 @@ class Submit:
 
     def query(self, task: Task) -> Query:
         """What is to be ranked before the task can be routed."""
-        return query_of(self._library.current(), task.task, task.scope)
+        return query_of(self.catalogue(), task.task, task.scope)
 
-    def _skill(self, name: str) -> Definition:
-        """A skill, its files looked at once a turn: what is in a turn was sent before it began."""
+    def catalogue(self) -> Catalogue:
+        """The library as it is in this turn: what was ranked at its beginning is decided by the same catalogue at its end."""
+        self._begin_turn()
+        if self._catalogue is None:
+            self._catalogue = self._library.current()
+        return self._catalogue
+
+    def _begin_turn(self) -> None:
+        """Forget what was looked at in an earlier turn: what is in a turn was sent before it began."""
         turn = self._turn()
         if turn != self._looked_at:
-            self._looked_at = turn
+            self._looked_at, self._catalogue = turn, None
             self._looked.clear()
+
+    def _skill(self, name: str) -> Definition:
+        """A skill, its files looked at once a turn."""
+        self._begin_turn()
         found = self._looked.get(name)
         if found is None:
             found = self._looked[name] = self._library.skill(name)
