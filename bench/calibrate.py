@@ -51,7 +51,7 @@ class Answer(NamedTuple):
 
 def rows_of(path: Path) -> list[dict[str, object]]:
     """A file of JSON lines."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
 
 
 def answers(data: Path, name: str, source: random.Random) -> Iterator[Answer]:

@@ -42,7 +42,7 @@ class Step(NamedTuple):
 
 def rows_of(path: Path) -> list[Row]:
     """A file of JSON lines."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
 
 
 def write(path: Path, rows: Iterable[Row]) -> None:

@@ -84,6 +84,7 @@ class Config:
 
 
 CHOOSE = ("ask", "first")
+CANDIDATES_SHOWN_MAX = 50
 SECTIONS: dict[str, type] = {"server": Server, "fleet": Fleet, "retention": Retention, "matching": Matching}
 
 
@@ -152,6 +153,8 @@ def _check(config: Config, folder: Path) -> None:
         raise ConfigError(f"{folder / 'fleet.toml'}: needs 2 * heartbeat_s < lease_s <= stale_s < gone_s")
     if config.matching.choose not in CHOOSE:
         raise ConfigError(f"{folder / 'matching.toml'}: choose must be one of {', '.join(CHOOSE)}")
+    if not 1 <= config.matching.candidates <= CANDIDATES_SHOWN_MAX:
+        raise ConfigError(f"{folder / 'matching.toml'}: candidates must be from 1 to {CANDIDATES_SHOWN_MAX}")
     if config.matching.min_confidence > 1:
         raise ConfigError(f"{folder / 'matching.toml'}: min_confidence must be between 0 and 1")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 AUDIENCE_MAX, AUDIENCE_CHARACTERS_MAX = 1_000, 100      # tenants, languages or labels of a skill; of each
 LANGUAGE = re.compile("[a-z]{2,3}")
 STATES = ("active", "candidate", "archived", "disabled")
+OTHER = "other"                        # a language that no skill names
 NOT_TAKEN = ("archived", "disabled")   # not even by name; a candidate is tried by name until it is made active
 
 
@@ -23,6 +24,25 @@ class Scope(NamedTuple):
         """As on the wire, what is empty left out."""
         members = {"tenant": self.tenant, "language": self.language, "labels": sorted(self.labels)}
         return {name: value for name, value in members.items() if value}
+
+
+class Audience(NamedTuple):
+    """All tenants, languages and labels that skills name: scopes that differ in others are the same to them."""
+
+    tenants: frozenset[str]
+    languages: frozenset[str]
+    labels: frozenset[str]
+
+    @classmethod
+    def of(cls, matches: Iterable[Mapping[str, Any]]) -> Audience:
+        """Those of some `[match]` tables."""
+        some = list(matches)
+        return cls(*[frozenset([text for match in some for text in match.get(name, ())]) for name in ("tenants", "languages", "labels")])
+
+    def told_apart(self, scope: Scope) -> Scope:
+        """The scope with what no skill names left out; a language that none names is another one than no language."""
+        return Scope(scope.tenant if scope.tenant in self.tenants else "",
+                     scope.language if scope.language in self.languages or not scope.language else OTHER, scope.labels & self.labels)
 
 
 def not_candidate(match: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from skills.definition import Definition
 from skills.folder import Read, Stamp, Stat, counts, is_young, read_file, snapshot, stamp_of
 from skills.parse import NAME_CHARACTERS_MAX, SKILL_FILES, TOML_FILE, SkillError
 from state.clock import Clock
-from state.errors import SkillBroken, UnknownSkill
+from state.errors import CatalogueLoading, SkillBroken, UnknownSkill
 from state.limits import MIB
 from state.log import Log
 
@@ -136,6 +136,8 @@ class Library:
         for broken in self._catalogue.broken:
             if name in (broken.name, broken.folder) and broken.serving is None:
                 raise SkillBroken(f"skill {name} does not compile: {broken.where}: {broken.reason}", pointer="/skill")
+        if self.reading:                        # a skill's name need not be its folder's
+            raise CatalogueLoading(f"there is no folder {name[:NAME_CHARACTERS_MAX]!r}, and the library is still being read", retry_after_s=2)
         near = self._catalogue.near(name)
         raise UnknownSkill(f"there is no skill {name[:NAME_CHARACTERS_MAX]!r}", pointer="/skill",
                            hint=f"did you mean {' or '.join(near)}?" if near else None)

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from skills.audience import Scope, is_restricted, not_candidate, outside
+from skills.audience import Audience, Scope, is_restricted, not_candidate, outside
 from skills.definition import Definition
 from skills.match import Document, Index, Query, Ranking
 from skills.parse import NAME_CHARACTERS_MAX
@@ -20,7 +20,7 @@ from skills.parse import NAME_CHARACTERS_MAX
 RANKINGS_MAX = 2_048                # remembered per catalogue, some 3 kB each: more than a batch has texts
 NEIGHBOURS = 100                    # names on either side that a misspelled one is compared with: a millisecond or two
 RANKED_CHARACTERS_MAX = 200         # of a text that is kept as it is
-SCOPES_MAX = 1_000                  # whose excluded skills are remembered
+SCOPES_MAX = 100                   # whose excluded skills are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +76,18 @@ class Catalogue:
 
     def excluded(self, scope: Scope) -> frozenset[str]:
         """The skills that a task of this scope is not given unnamed, though others may be."""
+        scope = self._audience.told_apart(scope)
         found = self._excluded.get(scope)
         if found is None:
             if len(self._excluded) >= SCOPES_MAX:
-                self._excluded.clear()
+                del self._excluded[next(iter(self._excluded))]
             found = self._excluded[scope] = frozenset([skill.name for skill in self._restricted if outside(skill.match, scope)])
         return found
+
+    @cached_property
+    def _audience(self) -> Audience:
+        """Whom any skill names."""
+        return Audience.of([skill.match for skill in self._restricted])
 
     @cached_property
     def _restricted(self) -> tuple[Definition, ...]:

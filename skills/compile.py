@@ -84,10 +84,8 @@ def _texts(table: Table, name: str, most: int, characters: int) -> list[str]:
 def _match(table: Table) -> dict[str, Any]:
     """How sure matching must be, and who may be given the skill unnamed."""
     found: dict[str, Any] = table.numbers(MATCH)
-    if table.has("state"):
-        found["state"] = table.choice("state", STATES)
-    if table.has("hidden"):
-        found["hidden"] = table.flag("hidden", False)
+    said: dict[str, Any] = {"state": table.choice("state", STATES, STATES[0]), "hidden": table.flag("hidden", False)}
+    found |= {name: value for name, value in said.items() if table.has(name)}
     for name in ("tenants", "languages", "labels"):
         if texts := _texts(table, name, AUDIENCE_MAX, AUDIENCE_CHARACTERS_MAX):
             found[name] = texts

@@ -60,10 +60,10 @@ def _head(body: bytes) -> bytes:
 
 @cache
 def _program() -> bytes:
-    """What the index depends on: the modules that make it, the interpreter, the word vectors by their size."""
+    """What the index depends on: the modules that make it, the interpreter, the word vectors."""
     here = Path(__file__).parent
     digest = hashlib.sha256(sys.version.encode())
     for name in MADE_BY:
         digest.update((here / f"{name}.py").read_bytes())
-    digest.update(str((here / "vectors.bin").stat().st_size).encode())
+    digest.update(b"%08x" % crc32((here / "vectors.bin").read_bytes()))
     return digest.hexdigest().encode()

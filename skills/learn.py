@@ -20,7 +20,7 @@ from skills.toml_lines import TomlLines
 from skills.words import cut
 from state.records import Feedback
 
-NAMED = "named"                        # rule of a decision that the client made
+NONE = "none"                          # rule of a decision that no skill fits: the fallback took it
 PHRASE_CHARACTERS_MAX = 500            # an example is a sentence; what is longer holds the data, too
 INDENT = "    "                        # of the rows of an array that has none to copy
 
@@ -90,7 +90,7 @@ def lessons(feedback: Iterable[Feedback], examples: Mapping[str, Sequence[str]])
         owner = next((name for name in owned if name != skill), None)
         if others or skill in heard.wrong:
             why = "people want different skills for it" if others else f"{skill} was said to be right and wrong for it"
-            found.conflicts.append(Conflict(heard.text, tuple(sorted({*heard.right, *heard.wrong})), why, jobs))
+            found.conflicts.append(Conflict(heard.text, tuple(sorted(heard.right)), why, jobs))
         elif owner is not None:
             found.conflicts.append(Conflict(heard.text, tuple(sorted((skill, owner))), f"it is an example of {owner}", jobs))
         elif skill not in owned:
@@ -113,8 +113,8 @@ def _heard(feedback: Iterable[Feedback]) -> dict[str, _Heard]:
     by_words: dict[str, _Heard] = {}
     for said in feedback:
         text = " ".join(said.task.split())
-        if not text or (said.right and said.rule == NAMED):
-            continue
+        if not text or (said.right and said.rule == NONE):
+            continue                                   # a fallback takes what is nobody's: it is right, and teaches nothing
         heard = by_words.setdefault(folded(text), _Heard(text))
         heard.jobs[said.job] = None
         if said.right:

@@ -44,11 +44,13 @@ class Query(NamedTuple):
 
 
 class Term(NamedTuple):
-    """A word of the task that speaks for a skill: its share of the score (0 to 1) and the field in which it counts most."""
+    """A word of the task that speaks for a skill: its share of the score (0 to 1), the field in which it counts most, and whether it stands there
+    itself: else a word that begins like it does."""
 
     word: str
     share: float
     field: str
+    exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +101,14 @@ class _Found(NamedTuple):
 
 
 class _Carried(NamedTuple):
-    """A word of a task that speaks for one skill: what it adds to the score, how far it is understood, and the field that gives most."""
+    """A word of a task that speaks for one skill: what it adds to the score, how far it is understood, the field that gives most, and whether the
+    word itself is there."""
 
     gained: int
     word: str
     mass: float
     field: int
+    exact: bool
 
 
 class Index:
@@ -146,6 +150,11 @@ class Index:
         """Whether it was built of all that is in it."""
         return self._edits is None and not self._gone
 
+    @property
+    def edits(self) -> int:
+        """How many documents were edited since it was built."""
+        return len(self._edits.documents) if self._edits else 0
+
     def documents(self) -> dict[str, Document]:
         """What is in it, by name."""
         found = {document.name: document for number, document in enumerate(self._base.documents) if number not in self._gone}
@@ -161,7 +170,7 @@ class Index:
         if found.candidates and found.candidates[0].confidence >= CONFIDENCE_MIN:
             return found
         read = (self._rank(line, k, without) for line in lines)
-        return next((ranking for ranking in read if ranking.candidates and ranking.candidates[0].fits >= FITS_MIN), found)
+        return next((ranking for ranking in read if ranking.candidates and _is_understood(ranking.candidates[0])), found)
 
     def _rank(self, text: str, k: int, without: frozenset[str]) -> Ranking:
         """The same for a text that is read as it is."""
@@ -185,8 +194,12 @@ class Index:
         rivals, whole, own = best[1:] if score == best[0] else best[:1], sum([each.gained for each in carried]), {each.word for each in carried}
         evidence = _evidence(task, carried, found.scored, _lead(score, max([*rivals, self._imagined])), bool(document.examples))
         return Candidate(document.name, score, evidence,
-                         tuple([Term(each.word, each.gained / whole, FIELDS[each.field].name) for each in carried[:TERMS_SHOWN_MAX]]),
+                         tuple([Term(each.word, each.gained / whole, FIELDS[each.field].name, each.exact) for each in carried[:TERMS_SHOWN_MAX]]),
                          tuple([word for word in first if word not in own]))
+
+
+def _is_understood(best: Candidate) -> bool:
+    return best.fits >= FITS_MIN or best.confidence >= CONFIDENCE_MIN
 
 
 def _evidence(task: Task, carried: list[_Carried], scored: Scored, lead: float, taught: bool) -> Evidence:
@@ -212,16 +225,17 @@ def _carried(places: Postings, met: Met, number: int) -> list[_Carried]:
     carried: list[_Carried] = []
     documents, weights, fields = places.documents, places.weights, places.fields
     for word, postings in met:
-        gained, meant, field, most = 0, 0.0, 0, 0
+        gained, meant, field, most, exact = 0, 0.0, 0, 0, False
         for meaning, posting in postings:
             at = bisect_left(documents, number, posting.start, posting.end)
             if at < posting.end and documents[at] == number:
                 weight, place = weights[at], fields[at]
+                exact = exact or meaning == 1.0
                 gained += weight
                 meant = max(meant, meaning * FIELDS[place].meaning)
                 if weight > most:
                     field, most = place, weight
         if gained:
-            carried.append(_Carried(gained, word.text, meant * word.mass, field))
+            carried.append(_Carried(gained, word.text, meant * word.mass, field, exact))
     carried.sort(key=attrgetter("gained"), reverse=True)
     return carried

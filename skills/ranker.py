@@ -20,6 +20,8 @@ from typing import IO, NamedTuple
 from skills.document import Document
 from skills.match import Index, Query, Ranking
 from skills.shelf import Change, Shelf, change_between
+from state.clock import Clock
+from state.log import Log
 
 ROOT = Path(__file__).resolve().parent.parent
 TRIES = 2                              # of a question, each with a process of its own; then it is answered without one
@@ -41,6 +43,7 @@ class Ranker:
         self._child: subprocess.Popen[bytes] | None = None
         self._version: int | None = None       # of the catalogue that the process has
         self._told: Mapping[str, Document] = {}
+        self._own: tuple[int, Index] | None = None           # of a catalogue that no process could be asked about
         self._stopped = False
 
     def rank(self, version: int, documents: Sequence[Document], queries: Sequence[Query], most: int) -> list[Ranking]:
@@ -52,7 +55,9 @@ class Ranker:
                 self.close()
                 if self._stopped:
                     raise
-        index = Index.build(documents, self._senses)       # slower for everybody, but answered
+        if self._own is None or self._own[0] != version:
+            self._own = version, Index.build(documents, self._senses)                  # slower for everybody, but answered
+        index = self._own[1]
         return [index.rank(query.text, most, query.without) for query in queries]
 
     def _ask(self, version: int, documents: Sequence[Document], queries: tuple[Query, ...], most: int) -> list[Ranking]:
@@ -65,7 +70,7 @@ class Ranker:
         pickle.dump(Asked(change, queries, most), child.stdin)
         child.stdin.flush()
         rankings: list[Ranking] = pickle.load(child.stdout)
-        self._version, self._told = version, told
+        self._version, self._told, self._own = version, told, None
         return rankings
 
     def stop(self) -> None:
@@ -112,7 +117,9 @@ def serve(source: IO[bytes], sink: IO[bytes], shelf: Shelf) -> None:
 def main(file: str, senses: str) -> None:
     """The process: it ends when its input does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)         # Ctrl-C in a terminal is for the server
-    shelf = Shelf(Path(file) if file else None, senses == "senses")
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)        # whoever started the server may have ignored it: then no child could be waited for
+    log = Log(Clock(), "warning")
+    shelf = Shelf(Path(file) if file else None, senses == "senses", lambda why: log.warning("index_not_built", why=why))
     try:
         with suppress(BrokenPipeError):
             serve(sys.stdin.buffer, sys.stdout.buffer, shelf)

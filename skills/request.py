@@ -11,6 +11,8 @@ CHARACTERS_MAX = 4_000                 # of a task that are read as a whole
 PASTED_CHARACTERS_MIN = 200            # beside the line that may be the request: less is part of it
 REQUEST_CHARACTERS = range(8, 500)     # of a line that may be one
 
+PROSE_SHARE = 0.75                     # of letters and spaces
+
 _APART = re.compile(r"\n[ \t\r]*\n|```")
 
 
@@ -22,6 +24,12 @@ def readings(text: str) -> list[str]:
         return found
     first, last = stripped.partition("\n")[0].strip(), _APART.split(stripped.rstrip("`"))[-1].strip()
     for line in (first, last):
-        if len(line) in REQUEST_CHARACTERS and "\n" not in line and len(stripped) - len(line) >= PASTED_CHARACTERS_MIN:
+        if len(line) in REQUEST_CHARACTERS and "\n" not in line and len(stripped) - len(line) >= PASTED_CHARACTERS_MIN and _is_prose(line):
             found.append(line)
     return found
+
+
+def _is_prose(line: str) -> bool:
+    """Words, not the head or a row of a table: these have no spaces, or more signs and digits than a sentence."""
+    letters = sum([character.isalpha() or character.isspace() for character in line])
+    return letters >= PROSE_SHARE * len(line) and (" " in line or not line.isascii())

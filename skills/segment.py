@@ -125,7 +125,7 @@ class Segment:
 
     def _idf(self, term: str, holding: int) -> float:
         """What a term is worth here, or would be if so many had it."""
-        return self.postings.idf(term) or idf(len(self.documents), holding)
+        return self.postings.idf(term) or idf(max(len(self.documents), holding), holding)
 
     def _examples(self, taught: dict[int, list[Cut]]) -> list[Example]:
         """Those that skills are told apart by, with their rivals."""

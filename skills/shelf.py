@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,8 @@ from skills.index_file import load, save
 from skills.match import Index
 
 TEXTS_LARGE = 2_000                    # descriptions and examples of a catalogue that takes more than a second to build
+EDITS_SHARE = 1 / 4                    # of the documents of a large catalogue: when more were edited than that, it is built anew at once
+PAUSES_MAX = 1_000                     # questions that are answered before a building beside that failed is tried again
 NICE = 5                               # of the process that builds beside: what is asked meanwhile goes first
 
 
@@ -35,16 +37,17 @@ def change_between(before: Mapping[str, Document], after: Mapping[str, Document]
 
 
 class Shelf:
-    """Holds the newest index; `file` is where a large one is kept, None for nowhere."""
+    """Holds the newest index; `file` is where a large one is kept, None for nowhere; `tell` takes a line on what went wrong."""
 
-    def __init__(self, file: Path | None, senses: bool) -> None:
-        self._file, self._senses = file, senses
+    def __init__(self, file: Path | None, senses: bool, tell: Callable[[str], object]) -> None:
+        self._file, self._senses, self._tell = file, senses, tell
         self._documents: dict[str, Document] = {}
         self._index = Index.build((), senses)
         self._stale = False                                    # something stands in a small segment
         self._builder: int | None = None                       # a child process, and what it builds
         self._building: dict[str, Document] = {}
         self._tried = False                                    # whether the file was looked at
+        self._failures, self._pause = 0, 0                     # of buildings beside; questions until the next one
 
     def index(self, change: Change | None) -> Index:
         """The index after a change."""
@@ -54,21 +57,23 @@ class Shelf:
                 del self._documents[name]
             self._documents |= {document.name: document for document in change.documents}
             self._apply(change)
-        if self._stale and self._builder is None:
+        self._pause = max(0, self._pause - 1)
+        if self._stale and self._builder is None and not self._pause:
             self._build_beside()
         return self._index
 
     def close(self) -> None:
         """End the child process."""
         if self._builder is not None:
-            os.kill(self._builder, signal.SIGKILL)
-            os.waitpid(self._builder, 0)
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(self._builder, signal.SIGKILL)
+                os.waitpid(self._builder, 0)
             self._builder = None
 
     def _apply(self, change: Change) -> None:
         if not _is_large(self._documents.values()):
             self._index, self._stale = Index.build(_in_order(self._documents), self._senses), False
-        elif len(change.documents) < len(self._documents):
+        elif self._index.edits + len(change.documents) <= len(self._documents) * EDITS_SHARE:
             self._index, self._stale = self._index.changed(*change), True
         elif not self._load():
             self._index, self._stale = Index.build(_in_order(self._documents), self._senses), True     # so that it is written
@@ -90,7 +95,11 @@ class Shelf:
         """Start a child that builds the index of what there is now and writes it."""
         if self._file is None:
             return
-        child = os.fork()
+        try:
+            child = os.fork()
+        except OSError as error:
+            self._fail(f"no process can be started: {error.strerror}")
+            return
         if child == 0:
             status = 1
             try:
@@ -106,24 +115,35 @@ class Shelf:
         """If the child has ended, take the index from the file and put right what has changed since."""
         if self._builder is None:
             return
-        with suppress(ChildProcessError):
+        try:
             ended, status = os.waitpid(self._builder, os.WNOHANG)
-            if not ended:
-                return
-            self._builder = None
-            if status or self._file is None:
-                self._file = None                              # it will fare no better the next time
-                return
-            if not self._stale:
-                return                                         # the catalogue has become small meanwhile
-            if self._index.is_whole and self._building == self._documents:
-                self._stale = False                            # it only wrote what is here
-                return
-            found = load(self._file)
-            if found is not None:
-                change = change_between(self._building, self._documents)
-                self._stale = bool(change.documents or change.removed)
-                self._index = found.changed(*change) if self._stale else found
+        except ChildProcessError:                              # somebody else has waited for it
+            ended, status = self._builder, 1
+        if not ended:
+            return
+        self._builder = None
+        if status:
+            self._fail(f"it ended with status {status}")
+        elif self._stale and self._index.is_whole and self._building == self._documents:
+            self._stale = False                                # it only wrote what is here
+        elif self._stale and self._file is not None:
+            self._take(load(self._file))
+
+    def _take(self, found: Index | None) -> None:
+        """Use what was built beside, put right."""
+        if found is None:
+            self._fail("the file is not there as it was written")
+            return
+        self._failures = 0
+        change = change_between(self._building, self._documents)
+        self._stale = bool(change.documents or change.removed)
+        self._index = found.changed(*change) if self._stale else found
+
+    def _fail(self, why: str) -> None:
+        """The index of what there is now was not built beside: edits count all the same, and it is tried again after a growing pause."""
+        self._failures += 1
+        self._pause = min(2 ** self._failures, PAUSES_MAX)
+        self._tell(f"the index could not be built beside: {why}")
 
 
 def _is_large(documents: Iterable[Document]) -> bool:

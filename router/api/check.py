@@ -15,7 +15,7 @@ from router.api import triggers
 from router.api.cli import Options, UsageError
 from router.api.triggers import Answer
 from router.config import Config, ConfigError, Matching, load
-from router.policy.routing import judged
+from router.policy.routing import judged, not_fallback
 from skills.audience import not_candidate
 from skills.bundle import SkillFile
 from skills.cache import Library
@@ -58,7 +58,7 @@ def check(options: Options) -> int:
     """Look at skills and configuration; 1 if anything is an error."""
     findings: list[Finding] = []
     config = _config(options, findings)
-    catalogue = Library(options.settings.skills, Clock(), Log(Clock(), "error")).whole()
+    catalogue = Library(options.settings.skills, Clock(), Log(Clock(), "error"), vectors=options.settings.vectors).whole()
     findings += [_finding("error", "does-not-compile", _place(Path(broken.path) / broken.file, broken.line), broken.reason)
                  for broken in catalogue.broken]
     folders = list(_folders(options.settings.skills, catalogue))
@@ -66,6 +66,9 @@ def check(options: Options) -> int:
     for folder in folders:
         findings += _linted(folder)
         findings += _read_triggers(folder, catalogue, phrases)
+    if why_not := not_fallback(catalogue, config.matching.fallback):
+        findings.append(_finding("error", "fallback-unusable", str(options.settings.config / "matching.toml"),
+                                 f"the fallback skill {config.matching.fallback} cannot take anything: {why_not}", "name a skill that runs"))
     answers = triggers.ask(catalogue, config.matching, phrases)
     findings += _failed(answers, {folder.source.name: folder for folder in folders if folder.served})
     findings += _gate(options, answers)
@@ -169,13 +172,15 @@ def _print(options: Options, catalogue: Catalogue, findings: list[Finding], answ
         print(json.dumps({"skills": len(catalogue.skills), "errors": counts["error"], "findings": findings, "triggers": asked, "routing": routing},
                          indent=1, ensure_ascii=False))
         return
-    for finding in findings:
+    told = options.routing or options.gate is not None
+    for finding in findings if told else [each for each in findings if each["code"] not in (MISSED[0], UNWANTED[0])]:
         hint = f" ({finding['hint']})" if finding.get("hint") else ""
         print(f"{finding['place']}: {finding['severity']}: {finding['reason']}{hint}")
     for name, tally in asked["skills"].items():
         print(f"triggers of {name}: {tally['passed']} of {tally['phrases']} pass")
     if answers:
-        print(f"triggers: {asked['passed']} of {asked['phrases']} pass, {asked['rate']:.3f}")
+        more = "" if told or asked["passed"] == asked["phrases"] else "; --routing or --gate lists the others"
+        print(f"triggers: {asked['passed']} of {asked['phrases']} pass, {asked['rate']:.3f}{more}")
     if routing:
         print(f"routing: {routing['asked']} of {routing['examples']} examples asked of an index without them: "
               f"{routing['found']} find their skill first, {routing['taken']} are taken by it, {routing['elsewhere']} by another")

@@ -103,7 +103,7 @@ def parse(argv: list[str], root: Path) -> Options:
     parser.add_argument("--tls-key", type=Path, help="its private key in PEM")
     parser.add_argument("--no-worker", action="store_true", help="start no embedded worker")
     parser.add_argument("--slots", type=int, default=os.cpu_count() or 1, help="slots of the embedded worker (the number of cores)")
-    parser.add_argument("--no-vectors", action="store_true", help="serve, route, match: match by words and examples only, without word vectors")
+    parser.add_argument("--no-vectors", action="store_true", help="serve, route, match, check: words and examples only, no word vectors")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info", help="least level that is logged (info)")
     parser.add_argument("--json", action="store_true", help="check, route, doctor, learn: answer in JSON")
     parser.add_argument("--routing", action="store_true", help="check: also review the library as a whole: which skills take each other's tasks")
@@ -172,7 +172,7 @@ def route(options: Options) -> int:
     if options.json:
         print(json.dumps(decision.document(), indent=1, ensure_ascii=False))
     else:
-        print(f"{decision.target or 'no skill'}: {decision.reason}")
+        print(f"{decision.target or ('the client is asked' if decision.rule == 'choose' else 'no skill')}: {decision.reason}")
         for candidate in decision.facts["candidates"]:
             print(f"  {candidate['confidence']:.2f}  {candidate['skill']}", file=sys.stdout)
     return 0 if decision.dispatch else 1

@@ -1,7 +1,8 @@
 """The command `match`: which skill fits each of many tasks, as JSON lines. To measure the matcher, on a library or on a catalogue in one file.
 
-In, a line for each task: {"q": "...", "k": 5}. Out, a line for each: {"ranked": [["name", fits], ...], "skill": "name" or null}, best first;
-`skill` is the router's own decision, null where nothing fits. A line that cannot be read is answered with {"error": {"code", "detail"}}.
+In, a line for each task: {"q": "...", "k": 5}. Out, a line for each: {"ranked": [["name", fits], ...], "skill": "name" or null, "rule": "match"},
+best first; `skill` is what the router would start, null where nothing fits or the client would be asked; `rule` is match, choose or none. A line that
+cannot be read is answered with {"error": {"code", "detail"}}.
 A catalogue file has a line for each skill: {"name", "description", "keywords"?: [...], "examples"?: [...], "body"?: "..."}.
 """
 
@@ -52,14 +53,19 @@ def judge_of_file(path: Path, matching: Matching, vectors: bool) -> Judge:
 def documents(path: Path) -> Iterable[Document]:
     """What each line of a catalogue file says of a skill."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
+    names: set[str] = set()
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
                 row = json.loads(line)
-                yield Document(text_of(row, "name"), text_of(row, "description"), texts_of(row, "keywords"), texts_of(row, "examples"),
+                name = text_of(row, "name")
+                if not name or name in names:
+                    raise ValueError(f"name {name!r} stands there twice" if name else "name must not be empty")
+                names.add(name)
+                yield Document(name, text_of(row, "description"), texts_of(row, "keywords"), texts_of(row, "examples"),
                                text_of(row, "body", ""))
             except (ValueError, TypeError, KeyError) as error:
                 raise UsageError(f"{path}:{number}: no skill: {error}") from error
@@ -104,4 +110,4 @@ def document(ranking: Ranking, decision: Decision) -> dict[str, Any]:
     for candidate in ranking.candidates:
         least = min(least, candidate.fits)
         ranked.append([candidate.name, round(least, 6)])
-    return {"ranked": ranked, "skill": decision.target or None if decision.dispatch else None}
+    return {"ranked": ranked, "skill": decision.target or None if decision.dispatch else None, "rule": decision.rule}

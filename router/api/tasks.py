@@ -199,6 +199,7 @@ def _look_again(house: House, tasks: Sequence[Task], then: Callable[[], Outcome]
     if house.ending():
         raise ShuttingDown("the server is stopping and takes no new jobs", retry_after_s=2)
     if timed_out:
+        house.log.warning("ranking_late", waited_s=RANKED_S_MAX, tasks=len(tasks))
         raise CatalogueLoading(f"which skill fits was not found within {RANKED_S_MAX:.0f} s", retry_after_s=2,
                                hint='name one with "skill", or come again')
     return _ranked(house, tasks, then, until)

@@ -41,8 +41,10 @@ class Answer:
     def reason(self) -> str:
         """Why it failed, in words."""
         if self.trigger.should:
-            if self.taken:
+            if self.taken == self.nearest:
                 return f"{quoted(self.trigger.phrase)} should go to {self.skill} and goes to {self.taken} with confidence {self.confidence:.2f}"
+            if self.taken:
+                return f"{quoted(self.trigger.phrase)} should go to {self.skill} and goes to {self.taken}, the fallback"
             if self.options:
                 return f"{quoted(self.trigger.phrase)} should go to {self.skill}, and the client is asked: {' or '.join(self.options)}"
             nearest = f"the nearest is {self.nearest} with confidence {self.confidence:.2f}" if self.nearest else "no skill shares a word with it"

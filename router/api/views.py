@@ -83,6 +83,8 @@ def skill_row(skill: Definition) -> dict[str, Any]:
         row["not_runnable"] = skill.not_runnable
     if why_not := not_candidate(skill.match):
         row["not_candidate"] = why_not
+    if skill.match:
+        row["match"] = dict(skill.match)
     return row
 
 
@@ -90,7 +92,7 @@ def skill_view(skill: Definition) -> dict[str, Any]:
     """A skill, whole."""
     return {
         **skill_row(skill), "keywords": list(skill.keywords), "examples": list(skill.examples),
-        "match": dict(skill.match), "input": skill.input_schema,
+        "input": skill.input_schema,
         "output": skill.output_schema, "concurrency": skill.concurrency, "license": skill.license, "metadata": dict(skill.metadata),
         "bundle": skill.bundle.sha256, "instructions": skill.body,
         "steps": [{"id": s.id, "kind": s.kind, "after": list(s.after), "needs": {"labels": list(s.needs_labels), "memory_mb": s.memory_mb},

@@ -16,6 +16,7 @@ from skills.ranker import Ranker
 from state.log import Log
 
 CLOSE_S_MAX = 1.0
+FAILED_MAX = 1_000             # questions that failed and are remembered, for those who still wait
 
 
 class Question(NamedTuple):
@@ -39,6 +40,7 @@ class Matching:
         self._thread: threading.Thread | None = None
         self._numbers = count()
         self._waiting: dict[tuple[int, int, tuple[Query, ...]], Hashable] = {}
+        self._failed_keys: set[Hashable] = set()       # of `_waiting`: to be asked again when somebody asks the same
 
     def ask(self, catalogue: Catalogue, queries: Iterable[Query], most: int) -> Hashable | None:
         """None if the catalogue knows the rankings of all queries; else a key that is woken when it does."""
@@ -47,8 +49,9 @@ class Matching:
             return None
         same = (catalogue.version, most, missing)
         key = self._waiting.get(same)
-        if key is None:
-            key = self._waiting[same] = ("ranking", next(self._numbers))
+        if key is None or key in self._failed_keys:
+            key = self._waiting[same] = key or ("ranking", next(self._numbers))
+            self._failed_keys.discard(key)
             self._questions.put(Question(key, catalogue, missing, most))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name="matching", daemon=True)
@@ -81,9 +84,12 @@ class Matching:
         self._ranker.close()
 
     def _failed(self, question: Question, why: str) -> None:
-        """Nobody is woken: their time runs out, and they are told to come again."""
+        """Nobody is woken, unless somebody asks the same and it goes well then: their time runs out, and they are told to come again."""
         self._log.error("ranking_failed", catalogue=question.catalogue.version, why=why)
-        del self._waiting[question.catalogue.version, question.most, question.queries]
+        self._failed_keys.add(question.key)
+        if len(self._failed_keys) > FAILED_MAX:
+            self._waiting = {same: key for same, key in self._waiting.items() if key not in self._failed_keys}
+            self._failed_keys.clear()
 
     def _answered(self, question: Question, rankings: list[Ranking]) -> None:
         for query, ranking in zip(question.queries, rankings, strict=True):

@@ -198,7 +198,7 @@ class Submit:
         decision, document, definition = self._route(task)
         if definition is None:
             raise _undecided(decision)
-        check_input(definition, task.input)
+        check_input(definition, task.input, decision)
         large = size > VALUE_INLINE_BYTES_MAX and len(encode(task.input)) > VALUE_INLINE_BYTES_MAX
         admission = Admission(task, definition, decision, document, size, large)
         if large or not self._definitions.is_pinned(definition):       # while a helper works, a sweep may find that nobody uses it
@@ -277,8 +277,8 @@ def _plain(rule: StepDef) -> bool:
     return rule.input is None and rule.kind in RUNNABLE and not rule.compiled.references
 
 
-def check_input(definition: Definition, value: Any) -> None:
-    """InvalidInput with every failure, if the input does not fit the skill's schema."""
+def check_input(definition: Definition, value: Any, decision: Decision) -> None:
+    """InvalidInput with every failure, and why this skill was chosen, if the input does not fit its schema."""
     if definition.input is None:
         return
     failures = definition.input.errors(value)
@@ -288,7 +288,7 @@ def check_input(definition: Definition, value: Any) -> None:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         detail = f"the input does not fit skill {definition.name}: {first['pointer']} {first['message']}{more}"
         raise InvalidInput(detail, pointer=str(first["pointer"]), errors=errors, skill=definition.name,
-                           hint=f"GET /skills/{definition.name} shows the schema")
+                           decision={"rule": decision.rule, "reason": decision.reason}, hint=f"GET /skills/{definition.name} shows the schema")
 
 
 def digest_of(body: bytes) -> str:

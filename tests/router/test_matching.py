@@ -56,9 +56,26 @@ def test_a_ranking_that_fails_is_logged_and_may_be_asked_for_again():
     place, catalogue = Place(fails), Catalogue(1, {}, ())
     place.matching.ask(catalogue, map(Query, ["a"]), 5)
     place.turn()
-    same((place.woken, place.matching.waiting()), ([], []))
+    same(place.woken, [])
     assert "ranking_failed" in place.lines[0] and "ValueError: broken" in place.lines[0]
-    assert place.matching.ask(catalogue, map(Query, ["a"]), 5) is not None
+    place.matching.close()
+
+
+def test_who_waits_for_a_ranking_that_failed_is_woken_by_the_next_that_does_not():
+    fails = [True]
+
+    def rank(texts):
+        if fails.pop():
+            raise ValueError("broken")
+        return nothing(texts)
+    place, catalogue = Place(rank), Catalogue(1, {}, ())
+    fails.insert(0, False)
+    key = place.matching.ask(catalogue, [Query("a")], 5)
+    place.turn()
+    same((place.woken, place.matching.waiting()), ([], [key]))
+    same(place.matching.ask(catalogue, [Query("a")], 5), key)
+    place.turn()
+    same((place.woken, place.matching.waiting()), ([key], []))
     place.matching.close()
 
 

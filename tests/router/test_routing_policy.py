@@ -1,11 +1,13 @@
 """From a ranking to a decision: match, choose or none, each with a reason in words."""
 
+import re
+
 from router.config import Matching
 from router.policy.routing import Limits, choose, decide, why
 from skills.audience import Scope
 from skills.catalogue import Catalogue
 from skills.confidence import Evidence
-from skills.match import Candidate, Query, Ranking, Term
+from skills.match import CONFIDENCE_MIN, Candidate, Query, Ranking, Term
 from tests.kit import same
 from tests.skills.test_audience import a_catalogue
 
@@ -35,7 +37,7 @@ def test_one_that_is_sure_enough_is_a_match_and_the_reason_says_what_the_next_la
                   "next is query with score 1.50 against 2.00, which lacks csv"):
         assert words in decision.reason, (words, decision.reason)
     same([(c["skill"], c.get("lacks")) for c in decision.facts["candidates"]], [("profile", None), ("query", ["csv"])])
-    same((decision.facts["min_confidence"], decision.facts["unknown"]), (0.5, []))
+    same((decision.facts["min_confidence"], decision.facts["unknown"]), (CONFIDENCE_MIN, []))
 
 
 def test_where_a_skill_fits_but_it_is_not_clear_which_the_client_is_asked():
@@ -67,6 +69,25 @@ def test_a_skill_or_an_operator_may_ask_for_more_certainty():
     same(decided(best, min_confidence=0.7, raised={"profile": 0.6}).facts["min_confidence"], 0.7)
 
 
+def test_a_skill_that_asks_for_more_certainty_is_not_taken_as_the_first_of_several_either():
+    raised = {"pay": 0.9}
+    same([decided(a_candidate("pay", evidence), first=True, raised=raised).dispatch for evidence in (SURE, UNSURE)], [True, False])
+
+
+def test_a_chance_is_shown_with_the_digits_that_tell_it_from_what_is_needed():
+    best = a_candidate("profile", SURE)
+    for more, digits in ((0.03, 2), (0.0012, 3), (0.0002, 4)):
+        shown = re.search(r"a chance of (\S+) only, (\S+) is needed", decided(best, min_confidence=best.confidence + more).reason)
+        assert shown and float(shown[1]) < float(shown[2]) and len(shown[1]) == len(shown[2]) <= digits + 2, shown
+
+
+def test_words_are_shown_in_part_if_they_are_long_and_said_to_be_like_others_if_they_are():
+    terms = (Term("artcle", 0.5, "examples", False), Term("x" * 300, 0.5, "name"))
+    decision = decided(a_candidate("profile", SURE, terms=terms), unmatched=("y" * 4_000,) * 30)
+    assert "artcle (like one of examples), " + "x" * 40 + "... (name)" in decision.reason
+    assert len(decision.facts["unknown"]) == 20 and len(str(decision.facts)) < 3_000
+
+
 def test_a_candidate_that_shares_no_word_says_so():
     same(why(a_candidate("x", SURE._replace(features=0.0), 0.5, ())), "which shares no word with the task and 100% by what it is about")
 
@@ -96,7 +117,9 @@ def test_a_fallback_takes_what_no_skill_fits_and_nothing_else():
     taken = chosen("order a pizza", catalogue=catalogue, fallback="helper")
     same((taken.dispatch, taken.rule, taken.target), (True, "none", "helper"))
     assert "helper takes what no skill fits" in taken.reason
-    for name, words in (("gone", "gone cannot take it: is archived"), ("nobody", "nobody cannot take it: is not in the library")):
+    for name, words in (("gone", "gone cannot take it: it is archived"), ("nobody", "nobody cannot take it: it is not in the library")):
         refused = chosen("order a pizza", catalogue=catalogue, fallback=name)
         assert not refused.dispatch and words in refused.reason, refused.reason
     same(chosen("water the flowers of the garden", catalogue=catalogue, fallback="helper").target, "garden")
+    only = a_catalogue(garden="", helper='tenants = ["acme"]')
+    same([chosen("order a pizza", catalogue=only, fallback="helper", scope=scope).target for scope in (Scope(), Scope("acme"))], ["", "helper"])

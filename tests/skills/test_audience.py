@@ -57,7 +57,8 @@ def test_a_skill_that_is_not_for_somebody_is_no_candidate_for_them_and_is_for_ot
     same(found(Scope()), ["every", "german"])
     same(found(ACME), ["acme", "every", "german"])
     same(found(Scope("acme", "en", frozenset(("staging",)))), ["acme", "every", "staged"])
-    assert catalogue.excluded(ACME) is catalogue.excluded(Scope("acme"))
+    assert catalogue.excluded(ACME) is catalogue.excluded(Scope("acme", labels=frozenset(("nobody", "names", "these"))))
+    assert catalogue.excluded(Scope("who")) is catalogue.excluded(Scope("knows")) and "german" in catalogue.excluded(Scope(language="sw"))
 
 
 def test_a_catalogue_has_a_hash_of_what_is_in_it_and_of_nothing_else() -> None:

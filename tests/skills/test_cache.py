@@ -12,7 +12,7 @@ from skills.cache import CHECK_S, EXACT_FILES_MAX, FIRST_S
 from skills.compile import compile_skill
 from skills.definition import Definition
 from skills.match import Query
-from state.errors import SkillBroken, UnknownSkill
+from state.errors import CatalogueLoading, SkillBroken, UnknownSkill
 from tests.kit import a_folder, refuses, same, written
 from tests.skills.builders import TOML, AClock, Disk, a_library, a_skill, later, versions
 
@@ -329,7 +329,7 @@ def test_a_library_that_takes_long_to_read_is_read_on_while_skills_are_found_by_
     assert library.current() is first and library.scan_lag_s > 0
     same(library.skill("s059").version, "1")
     assert "s059" in library.current().names and "s058" not in library.current().names
-    refuses(UnknownSkill, lambda: library.skill("s060"))
+    refuses(CatalogueLoading, lambda: library.skill("s060"), "still being read")
     slices = 0
     while library.reading:
         library.read_on()

@@ -34,8 +34,16 @@ def test_a_text_is_a_phrase_of_the_skill_that_was_right_or_would_have_been():
     same((found.conflicts, found.skipped), ([], []))
 
 
-def test_a_skill_that_the_client_named_teaches_only_that_another_would_have_been_right():
-    same(learnt(said(1, "say it", rule="named"), said(2, "count it", False, skill="other", rule="named"))[0], {"other": ["count it"]})
+def test_a_skill_that_a_client_named_teaches_as_one_that_was_matched_does_and_a_fallback_teaches_only_that_another_would_have_been_right():
+    for rule in ("named", "choose"):
+        phrases = learnt(said(1, "say it", rule=rule), said(2, "count it", False, skill="other", rule=rule))[0]
+        same(phrases, {"echo": ["say it"], "other": ["count it"]})
+    same(learnt(said(1, "say it", rule="none"), said(2, "count it", False, skill="other", rule="none"))[0], {"other": ["count it"]})
+
+
+def test_a_conflict_names_the_skills_that_somebody_wants():
+    found = learnt(said(1, "say it", False, skill="other"), said(2, "say it", False, skill="third"), third=())[1]
+    same([conflict.skills for conflict in found.conflicts], [("other", "third")])
 
 
 def test_texts_in_which_matching_reads_the_same_words_are_one_phrase_in_one_row_as_it_was_first_said():

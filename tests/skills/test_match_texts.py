@@ -65,11 +65,13 @@ def test_a_file_that_is_pasted_behind_or_before_the_request_does_not_hide_it() -
 
 
 def test_the_request_in_a_long_text_is_its_first_line_or_a_last_one_that_stands_apart() -> None:
-    body = "x" * 150 + "\n" + "y" * 250
+    body = "x y " * 40 + "x\n" + "y" * 250
     same(readings(f"do this\n{body}"), [f"do this\n{body}"])                     # too short to be a request
     same(readings(f"do this now\n{body}")[1:], ["do this now"])
-    same(readings(f"{body}\n\ndo this now")[1:], ["x" * 150, "do this now"])
-    same(readings(f"{body}\ndo this now")[1:], ["x" * 150])
+    same(readings(f"{body}\n\ndo this now")[1:], ["x y " * 40 + "x", "do this now"])
+    same(readings(f"{body}\ndo this now")[1:], ["x y " * 40 + "x"])
+    for line in ("name,email,phone", "2024-01-01,17,Ann Smith,1", "<html><body>", "12 34 56 78"):
+        same(readings(f"{line}\n{body}\n\n{line}")[1:], [])                        # no request, but what was pasted
     same([readings(text) for text in ("", "short\nand\n\nsweet", "z" * 5_000)], [[""], ["short\nand\n\nsweet"], ["z" * CHARACTERS_MAX]])
 
 

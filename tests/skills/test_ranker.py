@@ -60,6 +60,8 @@ def test_where_no_process_can_be_started_the_answer_is_found_without_one() -> No
     try:
         with a_ranker() as found:
             same(found.rank(1, ONE, QUERIES, 2), [Index.build(ONE).rank(text, 2) for text in TEXTS])
+            kept = found._own
+            same((found.rank(1, ONE, QUERIES[:1], 2), found._own is kept), ([Index.build(ONE).rank(TEXTS[0], 2)], True))
     finally:
         vars(ranker)["_start"] = start
 
