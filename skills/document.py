@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from skills.exclusions import without_exclusions
+from skills.exclusions import exclusions, without_exclusions
 from skills.words import Cut, cut
 
 TEXT_CHARACTERS_MAX = 8_000            # of one text that are read: later parts of a body were seen to add nothing
@@ -30,6 +30,7 @@ class Pieces(NamedTuple):
     keywords: list[Cut]
     examples: list[Cut]
     body: Cut
+    excluded: Cut                      # what the description says the skill is not for
 
     @property
     def own(self) -> Cut:
@@ -39,9 +40,10 @@ class Pieces(NamedTuple):
 
 def cut_document(document: Document) -> Pieces:
     """All of it."""
-    return Pieces(cut(document.name), cut(without_exclusions(document.description[:TEXT_CHARACTERS_MAX])),
+    description = document.description[:TEXT_CHARACTERS_MAX]
+    return Pieces(cut(document.name), cut(without_exclusions(description)),
                   [cut(text[:TEXT_CHARACTERS_MAX]) for text in document.keywords], [cut(text[:TEXT_CHARACTERS_MAX]) for text in document.examples],
-                  cut(without_exclusions(document.body[:TEXT_CHARACTERS_MAX])))
+                  cut(without_exclusions(document.body[:TEXT_CHARACTERS_MAX])), cut(exclusions(description)))
 
 
 def joined(texts: list[Cut]) -> Cut:

@@ -22,10 +22,19 @@ _SIGNS = ("not", "n't", "n’t", "never", "no ", "não", "nao", "ne ", "n'utilis
 _SENTENCES = re.compile(r"(?<=[。；！？;\n])")
 
 
+def exclusions(text: str) -> str:
+    """What the text says the skill must not be used for."""
+    if not _may_exclude(text):
+        return ""
+    found = [match[0] for match in _NEGATED_FIRST.finditer(text)]
+    if not text.isascii():
+        found += [sentence for sentence in _SENTENCES.split(_NEGATED_FIRST.sub(" ", text)) if _NEGATED_LAST.search(sentence)]
+    return " ".join(found)
+
+
 def without_exclusions(text: str) -> str:
     """The text without what it says the skill must not be used for."""
-    folded = text.lower()
-    if not any(sign in folded for sign in _SIGNS):
+    if not _may_exclude(text):
         return text
     text = _NEGATED_FIRST.sub(" ", text)
     if text.isascii():
@@ -39,3 +48,8 @@ def first_exclusion(text: str) -> int | None:
     if found := _NEGATED_LAST.search(text):
         places.append(found.start())
     return min(places, default=None)
+
+
+def _may_exclude(text: str) -> bool:
+    folded = text.lower()
+    return any(sign in folded for sign in _SIGNS)

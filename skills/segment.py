@@ -27,6 +27,7 @@ WORDS_MAX = 100                        # different words of a task that are look
 RIVALS = 5                             # of an example, that it is told from
 WORDS_SHARE = 0.15                     # of the words' score, for each root of the mass of a task: a long task meets more by accident
 BEGINNING_MEANINGS = (0.2, 0.6)        # how far a word is understood of which only such a beginning is known
+AGAINST_SHARE = 0.5                    # of a word that a skill says it is not for, where one that it is for weighs up to three times its idf
 FUNCTION_MASS = 0.1                    # of a function word or an unknown number, where other words have their idf
 MASS_PRIOR = 2.0                       # unknown mass that every task has: one of nothing but function words is not understood
 EXAMPLES_TRAINED_MAX = 10_000          # of a catalogue, which bounds the time of building: a millisecond each
@@ -55,17 +56,18 @@ Met = list[tuple[Word, list[tuple[float, Posting]]]]          # words of a task 
 
 
 class Scored(NamedTuple):
-    """A document of a segment with what speaks for it: words, sense and features."""
+    """A document of a segment with what speaks for it, words, sense and features, and against it: what it says it is not for."""
 
     number: int
     words: float
     sense: float
     features: float
+    against: float = 0.0
 
     @property
     def score(self) -> float:
         """All together."""
-        return self.words + self.sense + self.features
+        return self.words + self.sense + self.features - self.against
 
 
 class Counted(NamedTuple):
@@ -85,12 +87,13 @@ class Counted(NamedTuple):
 class Segment:
     """Documents by number."""
 
-    __slots__ = ("_model", "_numbers", "_vectors", "counted", "documents", "postings")
+    __slots__ = ("_against", "_model", "_numbers", "_vectors", "counted", "documents", "postings")
 
     def __init__(self, documents: Sequence[Document], counted: Counted | None, senses: bool) -> None:
-        """`counted` by an earlier segment, if there is one."""
-        self.documents = tuple(documents)
+        """`counted` by an earlier segment, if there is one: then examples teach nothing, for their rivals are mostly there."""
+        self.documents, later = tuple(documents), counted is not None
         self._numbers: dict[str, int] | None = None
+        self._against: dict[int, frozenset[str]] = {}          # content words of what a document says it is not for
         writer, vectors = Writer(), list[Sequence[float]]()
         taught: dict[int, list[Cut]] = {}                      # the texts of those that have examples
         sample = _Sample(sum([1 + len(document.examples) for document in self.documents]))
@@ -102,6 +105,8 @@ class Segment:
             vectors.append(_mean_sense(texts) if senses else ())
             if pieces.examples:
                 taught[number] = texts
+            if pieces.excluded.words:
+                self._against[number] = _content(pieces.excluded) - _content(pieces.own)
         if counted is None:
             count = len(self.documents)
             counted = Counted(count, Scales(writer.lengths(), partial(_idf, count)), Rarity(sample.texts), senses)
@@ -109,7 +114,7 @@ class Segment:
         self.postings = writer.postings(counted.scales)
         self._vectors = Vectors(vectors, table().dimensions if senses else 0)
         self._model = Model(self.documents, counted.rarity)
-        if taught:
+        if taught and not later:
             self._model.train(taught, vectors, self._examples(taught))
             self._vectors = Vectors(vectors, table().dimensions if senses else 0)
 
@@ -152,7 +157,15 @@ class Segment:
     def nearest(self, task: Task, met: Met, k: int, without: frozenset[int]) -> list[Scored]:
         """The `k` documents that are nearest by words and sense, but for some numbers, scored by their features, too."""
         found = (each for each in self._nearest(task, met, k + len(without)) if each.number not in without)
-        return [each._replace(features=self._model.score(each.number, task.seen)) for each in islice(found, k)]
+        return [each._replace(features=self._model.score(each.number, task.seen), against=self._excluded(each.number, task))
+                for each in islice(found, k)]
+
+    def _excluded(self, number: int, task: Task) -> float:
+        """How much of a task is what a document says it is not for."""
+        excluded = self._against.get(number)
+        if not excluded:
+            return 0.0
+        return AGAINST_SHARE * task.share * sum([word.mass for word in task.words if word.terms[0][1] in excluded])
 
     def _nearest(self, task: Task, met: Met, k: int) -> Iterator[Scored]:
         """The same without features, nearest first."""
@@ -187,6 +200,11 @@ class Segment:
                 narrow, room = narrow + posting.column, room - posting.most
         lanes += widened(narrow, count)
         return (lanes + int.from_bytes(rare.tobytes(), sys.byteorder) if rare else lanes), most
+
+
+def _content(text: Cut) -> frozenset[str]:
+    """The stems of its content words."""
+    return frozenset([stem(word) for word in text.words if word not in FUNCTION_WORDS])
 
 
 class _Sample:

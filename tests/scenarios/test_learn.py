@@ -85,7 +85,8 @@ def test_conflicts_are_listed_and_a_skill_without_a_file_gets_one_only_when_it_i
         assert status == 0 and '"a bell \\u001B[31m rings"' in out and '"Keep' not in out and 'conflict: "of two minds"' in out, out
         assert not (server.library / "notes" / "skill.toml").exists()
         status, found = report(server, "--apply")
-        same((status, [(row["skill"], row["written"], row["refused"]) for row in found["skills"]]), (0, [("invoice", True, None), ("notes", True, None)]))
+        same((status, [(row["skill"], row["written"], row["refused"]) for row in found["skills"]]),
+             (0, [("invoice", True, None), ("notes", True, None)]))
         same([(each["text"], each["skills"]) for each in found["conflicts"]], [("of two minds", ["notes", "weather"])])
         same((server.library / "notes" / "skill.toml").read_text(), 'examples = ["Keep this in mind"]\n')
         same(server.get("/skills/notes")["examples"], ["Keep this in mind"])

@@ -159,6 +159,18 @@ def test_what_a_skill_says_it_is_not_for_does_not_attract() -> None:
     same(names([Document("a", "Prints letters; do not use for photos. Also prints invoices.")], "invoices"), ["a"])
 
 
+def test_what_a_skill_says_it_is_not_for_speaks_against_it() -> None:
+    other = Document("translate", "Translates a text into German.")
+
+    def score(description: str) -> float:
+        ranking = Index.build((Document("summarise", description), other)).rank("summarise this and translate it into German")
+        return next(each.score for each in ranking.candidates if each.name == "summarise")
+    plain = score("Summarises a text.")
+    assert score("Summarises a text. Not for translate or German.") < plain
+    assert score("Summarises a text. Nicht für German.") < plain
+    same(round(score("Summarises a text. Not for cooking."), 1), round(plain, 1))
+
+
 def test_exclusions_end_where_their_sentence_ends() -> None:
     for text, kept in (
         ("Reads pages. Do not use for images! Writes text.", "Reads pages.  ! Writes text."),
