@@ -69,12 +69,13 @@ def check(options: Options) -> int:
     if why_not := not_fallback(catalogue, config.matching.fallback):
         findings.append(_finding("error", "fallback-unusable", str(options.settings.config / "matching.toml"),
                                  f"the fallback skill {config.matching.fallback} cannot take anything: {why_not}", "name a skill that runs"))
+    findings += _not_candidates(catalogue, {folder.source.name: folder for folder in folders if folder.served})
     answers = triggers.ask(catalogue, config.matching, phrases)
     findings += _failed(answers, {folder.source.name: folder for folder in folders if folder.served})
     findings += _gate(options, answers)
     reviewed = _review(catalogue, config.matching) if options.routing else None
     if reviewed is not None:
-        findings += _remarked(reviewed, catalogue, {folder.source.name: folder for folder in folders if folder.served})
+        findings += _remarked(reviewed, {folder.source.name: folder for folder in folders if folder.served})
     _print(options, catalogue, findings, answers, reviewed)
     return 1 if any(finding["severity"] == "error" for finding in findings) else 0
 
@@ -154,40 +155,49 @@ def _review(catalogue: Catalogue, matching: Matching) -> Review:
     return review(catalogue.documents, catalogue.index, judge)
 
 
-def _remarked(reviewed: Review, catalogue: Catalogue, folders: Mapping[str, Folder]) -> Iterator[Finding]:
-    """The remarks with their places, and the skills that nothing was asked of."""
-    for remark in reviewed.remarks:
-        yield _finding(remark.severity, remark.code, folders[remark.skill].place(remark.where), remark.reason, remark.hint)
+def _not_candidates(catalogue: Catalogue, folders: Mapping[str, Folder]) -> Iterator[Finding]:
+    """The skills that nobody is given unnamed."""
     for skill in catalogue.skills.values():
         if why_not := skill.not_runnable or not_candidate(skill.match):
             yield _finding("info", "routing-not-candidate", str(folders[skill.name].path), f"{skill.name} is given to nobody unnamed: {why_not}")
 
 
+def _remarked(reviewed: Review, folders: Mapping[str, Folder]) -> Iterator[Finding]:
+    """The remarks with their places."""
+    for remark in reviewed.remarks:
+        yield _finding(remark.severity, remark.code, folders[remark.skill].place(remark.where), remark.reason, remark.hint)
+
+
 def _print(options: Options, catalogue: Catalogue, findings: list[Finding], answers: list[Answer], reviewed: Review | None) -> None:
     """All that was found, in words or as JSON."""
-    counts = {severity: sum([finding["severity"] == severity for finding in findings]) for severity in ("error", "warning", "info")}
     asked = triggers.document(answers, options.gate)
     routing = _routing_document(reviewed, catalogue) if reviewed else None
     if options.json:
-        print(json.dumps({"skills": len(catalogue.skills), "errors": counts["error"], "findings": findings, "triggers": asked, "routing": routing},
-                         indent=1, ensure_ascii=False))
+        found = {"skills": len(catalogue.skills), "errors": _count(findings, "error"), "findings": findings, "triggers": asked, "routing": routing}
+        print(json.dumps(found, indent=1, ensure_ascii=False))
         return
     told = options.routing or options.gate is not None
-    for finding in findings if told else [each for each in findings if each["code"] not in (MISSED[0], UNWANTED[0])]:
+    shown = findings if told else [each for each in findings if each["code"] not in (MISSED[0], UNWANTED[0])]
+    for finding in shown:
         hint = f" ({finding['hint']})" if finding.get("hint") else ""
         print(f"{finding['place']}: {finding['severity']}: {finding['reason']}{hint}")
     for name, tally in asked["skills"].items():
         print(f"triggers of {name}: {tally['passed']} of {tally['phrases']} pass")
     if answers:
-        more = "" if told or asked["passed"] == asked["phrases"] else "; --routing or --gate lists the others"
-        print(f"triggers: {asked['passed']} of {asked['phrases']} pass, {asked['rate']:.3f}{more}")
+        unclear = f"; {asked['asked']} more ask the client, the right skill among those shown" if asked["asked"] else ""
+        more = "" if told or asked["passed"] == asked["phrases"] else "; --routing or --gate lists those that fail"
+        print(f"triggers: {asked['passed']} of {asked['phrases']} pass, {asked['rate']:.3f}{unclear}{more}")
     if routing:
         print(f"routing: {routing['asked']} of {routing['examples']} examples asked of an index without them: "
               f"{routing['found']} find their skill first, {routing['taken']} are taken by it, {routing['elsewhere']} by another")
         spoken = ", ".join(f"{name} {count}" for name, count in routing["languages"].items())
         print(f"routing: skills with a text in each language: {spoken or 'none'}")
-    infos = f", {counts['info']} infos" if counts["info"] else ""
-    print(f"{len(catalogue.skills)} skills, {counts['error']} errors, {counts['warning']} warnings{infos}")
+    infos = f", {count} infos" if (count := _count(shown, "info")) else ""
+    print(f"{len(catalogue.skills)} skills, {_count(shown, 'error')} errors, {_count(shown, 'warning')} warnings{infos}")
+
+
+def _count(findings: Sequence[Finding], severity: str) -> int:
+    return sum([finding["severity"] == severity for finding in findings])
 
 
 def _routing_document(reviewed: Review, catalogue: Catalogue) -> dict[str, Any]:

@@ -33,6 +33,11 @@ class Answer:
         """It goes where it should, or not where it should not."""
         return (self.taken == self.skill) == self.trigger.should
 
+    @property
+    def asked(self) -> bool:
+        """It does not go where it should, but the client is asked, and shown the right skill."""
+        return self.trigger.should and not self.taken and self.skill in self.options
+
     def document(self) -> dict[str, Any]:
         """As in `check --json`."""
         return {"skill": self.skill, "phrase": self.trigger.phrase, "should_trigger": self.trigger.should, "taken": self.taken or None,
@@ -77,7 +82,7 @@ def document(answers: list[Answer], gate: float | None) -> dict[str, Any]:
 
 def _tally(answers: list[Answer]) -> dict[str, Any]:
     passed = sum([answer.passed for answer in answers])
-    return {"phrases": len(answers), "passed": passed, "rate": rate(answers)}
+    return {"phrases": len(answers), "passed": passed, "asked": sum([answer.asked for answer in answers]), "rate": rate(answers)}
 
 
 def rate(answers: list[Answer]) -> float | None:

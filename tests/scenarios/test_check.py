@@ -57,7 +57,7 @@ def test_phrases_are_asked_as_a_submit_asks_and_those_that_fail_are_listed_with_
     for each in triggers["failed"]:
         same(json.loads(run("route", "--json", "--skills", str(library), each["phrase"])[1]).get("target"), each["taken"])
     out = check(library)[1]
-    assert "triggers of alarm: 2 of 4 pass\ntriggers: 2 of 4 pass, 0.500; --routing or --gate lists the others\n" in out, out
+    assert "triggers: 2 of 4 pass, 0.500; --routing or --gate lists those that fail\n2 skills, 0 errors, 0 warnings\n" in out, out
     assert "wake the bell" not in out and "wake the bell" in check(library, "--gate", "0")[1]
 
 
