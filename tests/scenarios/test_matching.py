@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.house import a_server, a_skill, alive, children, eventually
-from tests.kit import same
+from tests.kit import ROOT, same
 
 STEP = '[[steps]]\nid = "go"\nkind = "python"\nentry = "tool.py:go"\ntimeout_s = 5\n'
 TOOL = "def go(input):\n    return {}\n"
@@ -104,3 +104,19 @@ def test_a_server_that_is_stopped_answers_those_that_wait_and_does_not_wait_for_
         same((replies[0].status, replies[0].value["code"]), (503, "shutting_down"))
         assert time.monotonic() - began < 4.0
         eventually("the process has ended", lambda: not alive(ranker))
+
+
+SLOWLY = ("-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); import skills.cache as cache, router.app; "
+          "cache.FIRST_S = cache.READING_SLICE_S = 0.0; router.app.READ_ON_S = 0.15; import server; sys.exit(server.main(sys.argv[2:]))")
+
+
+def test_while_a_large_library_is_read_skills_are_taken_by_name_and_tasks_that_name_none_are_put_off():
+    more = {name: text for number in range(12) for name, text in a_skill(f"more-{number:02}", TOOL, STEP).items()}
+    with a_server({**SKILLS, **more}, python=SLOWLY) as server:
+        server.refused("POST", "/tasks", {"task": WAKE}, "catalogue_loading", 503)
+        server.refused("POST", "/route", {"task": WAKE}, "catalogue_loading", 503)
+        server.refused("POST", "/tasks", {"skill": "nobody"}, "catalogue_loading", 503)
+        same(server.post("/tasks?wait=30", {"skill": "weather", "input": {}})["state"], "done")
+        eventually("all is read", lambda: server.ask("POST", "/route", {"task": WAKE}).status == 200)
+        same((routed(server, WAKE), len(server.get("/skills")["skills"])), ("alarm", 14))
+        server.refused("POST", "/tasks", {"skill": "nobody"}, "unknown_skill", 404)
