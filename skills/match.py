@@ -31,7 +31,7 @@ CONFIDENCE_MIN = 0.46                  # the one limit that is within two points
 FITS_MIN = 0.5                         # of a first candidate: above it some skill is for the task, though perhaps it is not clear which
 CANDIDATES_MAX = 5                     # of a ranking, if nothing else is asked for
 TERMS_SHOWN_MAX = 6                    # of a candidate
-SHORTLIST = 12                         # candidates of the quick scores that are looked at closely
+SHORTLIST = 8                          # candidates of the quick scores that are looked at closely
 IMAGINED_SCORE = 0.3                   # of a skill that might be there: in a small catalogue a lead over nothing proves little
 SENSE_MIN = 0.2                        # how near a candidate must be in sense that shares no word with the task
 

@@ -83,7 +83,7 @@ def test_flags_that_make_no_sense_are_one_line_and_status_2():
 
 
 def test_a_file_of_phrases_that_cannot_be_read_is_an_error_with_its_line_and_the_skill_still_routes():
-    library = a_library(alarm__evals__triggers_json='{"should_trigger": [\n"wake me",\n]}')
+    library = a_library(alarm__evals__triggers_json='{"should_trigger": [\n"wake me",\nx]}')
     status, out, _ = check(library)
     assert status == 1 and f"{library}/alarm/evals/triggers.json:3: error: not JSON" in out and "2 skills, 1 errors" in out, out
     same(run("route", "--skills", str(library), "wake me at six")[0], 0)

@@ -39,7 +39,7 @@ def test_both_shapes_give_the_same_phrases_with_their_lines() -> None:
 
 def test_a_file_that_cannot_be_read_says_where_and_why() -> None:
     for data, code, line, words in (
-            (b'{"should_trigger": [\n"a",\n]}', "triggers-not-json", 3, "column"), (b"", "triggers-not-json", 1, "not JSON"),
+            (b'{"should_trigger": [\n"a",\nx]}', "triggers-not-json", 3, "column"), (b"", "triggers-not-json", 1, "not JSON"),
             (b'{"should_trigger": [], "should_trigger": []}', "triggers-not-json", None, "twice"),
             (b"[" * 100_000, "triggers-not-json", None, "deeply"),
             (b'["a\n\xff"]', "triggers-not-utf8", 2, "0xFF"), (b" " * (TRIGGERS_BYTES_MAX + 1), "triggers-large", None, str(TRIGGERS_BYTES_MAX)),
