@@ -7,15 +7,18 @@ import json
 import os
 import ssl
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from router.api.gate import Secrets, is_loopback
 from router.config import Settings, load, read_secret
 from router.policy.routing import choose
+from router.work.submit import parse_task
 from skills.cache import Library
 from state.clock import Clock
+from state.errors import InvalidTask
 from state.log import Log
 
 EXAMPLES = """examples:
@@ -62,6 +65,7 @@ class Options:
     restore: Path | None = None
     apply: bool = False
     skill: str = ""
+    said: Mapping[str, Any] = field(default_factory=dict)      # route: members of the task beside its words
 
     @property
     def loopback(self) -> bool:
@@ -106,6 +110,10 @@ def parse(argv: list[str], root: Path) -> Options:
     parser.add_argument("--no-vectors", action="store_true", help="serve, route, match, check: words and examples only, no word vectors")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info", help="least level that is logged (info)")
     parser.add_argument("--json", action="store_true", help="check, route, doctor, learn: answer in JSON")
+    parser.add_argument("--tenant", default="", help="route: the tenant that the task says")
+    parser.add_argument("--language", default="", help="route: the language that the task says, such as de")
+    parser.add_argument("--label", action="append", dest="labels", help="route: a label that the task says; may be given again")
+    parser.add_argument("--choose", default="", help="route: ask or first, where it is not clear which skill fits")
     parser.add_argument("--routing", action="store_true", help="check: also review the library as a whole: which skills take each other's tasks")
     parser.add_argument("--gate", type=float, metavar="RATE", help="check: status 1 if less than this share (0 to 1) of all trigger phrases pass")
     parser.add_argument("--repair", action="store_true", help="doctor: mend what can be mended; what that replaces is kept in data/doctor/")
@@ -130,6 +138,9 @@ def parse(argv: list[str], root: Path) -> Options:
         raise UsageError("--gate must be 0 to 1, such as 0.9")
     if found.command != "learn" and (found.apply or found.skill):
         raise UsageError("--apply and --skill are for learn")
+    said = {name: value for name in ("tenant", "language", "labels", "choose") if (value := getattr(found, name))}
+    if found.command != "route" and said:
+        raise UsageError("--tenant, --language, --label and --choose are for route")
     if found.command != "route" and found.text:
         raise UsageError(f"unexpected argument {found.text!r}")
     trust = ("--tls-pinned", str(found.tls_cert.resolve())) if found.tls_cert else ()
@@ -137,7 +148,7 @@ def parse(argv: list[str], root: Path) -> Options:
                         not found.no_vectors)
     return Options(found.command, settings, found.host, found.port, found.secret_file, found.worker_secret_file, found.tls_cert, found.tls_key,
                    found.log_level, found.text, found.json, found.routing, found.gate, found.repair, found.backup, found.restore,
-                   found.apply, found.skill)
+                   found.apply, found.skill, said)
 
 
 def secrets_of(options: Options, embedded: str) -> Secrets:
@@ -168,7 +179,11 @@ def tls_of(options: Options) -> ssl.SSLContext | None:
 def route(options: Options) -> int:
     """Say which skill a task would go to; 1 if none."""
     catalogue = Library(options.settings.skills, Clock(), Log(Clock(), "error"), vectors=options.settings.vectors).whole()
-    decision = choose(catalogue, options.text, load(options.settings.config).matching)
+    try:
+        task = parse_task({"task": options.text, **options.said})
+    except InvalidTask as fault:
+        raise UsageError(fault.detail) from fault
+    decision = choose(catalogue, task.task, load(options.settings.config).matching, task.scope, task.choose)
     if options.json:
         print(json.dumps(decision.document(), indent=1, ensure_ascii=False))
     else:

@@ -1,7 +1,11 @@
 """What a client sees where it is not clear which skill is meant, where none is, and where a skill is not for everybody."""
 
+import json
+import subprocess
+import sys
+
 from tests.house import GO, a_server, a_shipped_server, a_skill
-from tests.kit import same
+from tests.kit import ROOT, a_folder, same, written
 
 TOOL = "def go(input):\n    return {}\n"
 UNCLEAR = "summarise the table"
@@ -60,3 +64,19 @@ def test_a_skill_for_one_tenant_is_no_candidate_for_others():
         same((job["state"], job["decision"]["facts"]["scope"]), ("done", {"tenant": "acme", "language": "en", "labels": ["garden", "x"]}))
         for member, wrong in (("tenant", 5), ("tenant", "x" * 101), ("language", "english"), ("language", 3), ("labels", "x"), ("labels", [1])):
             same(server.refused("POST", "/tasks", {**task, member: wrong}, "invalid_task", 422)["pointer"], f"/{member}")
+
+
+def test_the_command_route_says_what_a_task_says_beside_its_words():
+    folder = a_folder()
+    written(folder, library(rose='[match]\ntenants = ["acme"]\nlanguages = ["en"]\nlabels = ["garden"]\n', lily=""))
+    task = "water the flowers of the rose garden"
+
+    def routed(*flags):
+        done = subprocess.run([sys.executable, str(ROOT / "server.py"), "route", task, "--skills", str(folder), "--json", *flags],
+                              capture_output=True, text=True, check=False)
+        return done.returncode, json.loads(done.stdout).get("target") if done.stdout else done.stderr
+    same(routed("--tenant", "acme", "--language", "en-GB", "--label", "garden", "--label", "x"), (0, "rose"))
+    for flags in ((), ("--tenant", "acme"), ("--tenant", "acme", "--label", "garden", "--language", "de")):
+        assert routed(*flags)[1] != "rose", flags
+    status, said = routed("--language", "german")
+    assert status == 2 and "language must be a language tag" in said and said.count("\n") == 1, said
