@@ -1,8 +1,8 @@
 """Learning from feedback: which phrases would become examples, and `skill.toml` with them in it, every other byte as it was. Pure.
 
-A phrase is a task in words for which the right skill is known: the one that matching chose, if somebody said that it was right, or the one that was
-named instead. A skill that the client named itself and that was right teaches nothing about matching. Where people disagree about a text nothing is
-proposed. Two texts are the same if matching reads the same words in them.
+A phrase is a task in words for which the right skill is known: the one that ran, if somebody said that it was right, or the one that was named
+instead. What a fallback took teaches nothing when it was right. Where people disagree about a text nothing is proposed. Two texts are the same if
+matching reads the same words in them.
 Rule: what is written is compiled before, and differs from what was there in its examples alone; else it is refused.
 """
 
