@@ -81,7 +81,7 @@ class MemoryEngine:
 
     def _keep_feedback(self, job_id: str, said: Feedback | None) -> None:
         if said is None:
-            del self._feedback[job_id]
+            self._feedback.pop(job_id, None)
             return
         self._feedback[job_id] = said
         for scope, key, digest, at, status in said.keys:
