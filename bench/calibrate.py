@@ -11,13 +11,14 @@ those that none is for, and the expected calibration error of `right`. Last come
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from catalogues import SETS, VARIANTS, Task, rows_of, tasks_of
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -28,8 +29,6 @@ from skills.match import Document, Index  # noqa: E402
 from skills.words import cut  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data" / "routing"
-VARIANTS = {"zs": "skills.jsonl", "ex": "skills_ex.jsonl"}
-SETS = ("agentskills", "clinc150", "metatool", "hass", "xsid", "toolbench")
 SAMPLES = (7, 7, 20, 20, 60)           # skills of a sample, where a set has clearly more
 TASKS_MAX, TASKS_OF_SAMPLE, OTHERS_OF_SAMPLE = 1_500, 500, 250
 HOLLOW = 60                            # tasks of a catalogue of which only the function words are asked: nothing fits
@@ -49,14 +48,9 @@ class Answer(NamedTuple):
     fits: bool
 
 
-def rows_of(path: Path) -> list[dict[str, object]]:
-    """A file of JSON lines."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
-
-
 def answers(data: Path, name: str, source: random.Random) -> Iterator[Answer]:
     """Those of one set."""
-    tasks = [(str(row["q"]), row["skill"] if isinstance(row["skill"], list) else [row["skill"]]) for row in rows_of(data / name / "queries.jsonl")]
+    tasks = tasks_of(data / name / "queries.jsonl")
     for variant, file in VARIANTS.items():
         if not (data / name / file).exists():
             continue
@@ -66,9 +60,9 @@ def answers(data: Path, name: str, source: random.Random) -> Iterator[Answer]:
             whole = count == len(skills)
             chosen = skills if whole else source.sample(skills, count)
             names, index = {skill.name for skill in chosen}, Index.build(chosen)
-            inside = [task for task in tasks if names & set(task[1])]
-            outside = [task for task in tasks if not names & set(task[1])]
-            hollow: list[tuple[str, list[str]]] = [(without_content(text), []) for text, _ in source.sample(inside, min(len(inside), HOLLOW))]
+            inside = [task for task in tasks if names & task.skills]
+            outside = [task for task in tasks if not names & task.skills]
+            hollow = [Task(without_content(text), frozenset()) for text, _ in source.sample(inside, min(len(inside), HOLLOW))]
             for some, most in ((inside, TASKS_MAX if whole else TASKS_OF_SAMPLE), (outside, TASKS_MAX if whole else OTHERS_OF_SAMPLE),
                                (hollow, HOLLOW)):
                 for text, gold in source.sample(some, min(len(some), most)):

@@ -123,9 +123,9 @@ class Index:
         self._imagined = IMAGINED_SCORE * PRIOR_DOCUMENTS / (PRIOR_DOCUMENTS + count)
 
     @staticmethod
-    def build(documents: Iterable[Document], senses: bool = True) -> Index:
+    def build(documents: Iterable[Document], vectors: bool = True) -> Index:
         """The index of a catalogue, with word vectors or without. Between equal scores the order of names decides."""
-        return Index(Segment(tuple(documents), None, senses))
+        return Index(Segment(tuple(documents), None, vectors))
 
     def changed(self, documents: Iterable[Document], removed: Iterable[str] = ()) -> Index:
         """The index after an edit: documents that are new or other than they were, names that are no more. Little is read again: what was edited is
@@ -141,9 +141,9 @@ class Index:
         return Index(self._base, self._base.after(tuple(edited.values())) if edited else None, gone)
 
     @property
-    def senses(self) -> bool:
+    def vectors(self) -> bool:
         """Whether word vectors are used."""
-        return self._base.counted.senses
+        return self._base.counted.vectors
 
     @property
     def is_whole(self) -> bool:

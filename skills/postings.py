@@ -50,7 +50,6 @@ class Posting(NamedTuple):
     """Where a term stands: from `start` to before `end` in the arrays of all postings. `column` has the weights of a frequent term as narrow lanes,
     a document each; 0 of others. `most` is the largest weight."""
 
-    idf: float
     start: int
     end: int
     column: int
@@ -83,7 +82,7 @@ class Postings:
         place = self._places.get(term)
         if place is None:
             return None
-        return Posting(self._idfs[place], self._starts[place], self._starts[place + 1], self._columns.get(place, 0), self._most[place])
+        return Posting(self._starts[place], self._starts[place + 1], self._columns.get(place, 0), self._most[place])
 
     def add(self, term: str, idf: float, documents: array[int], weights: array[int], fields: bytearray, column: int) -> None:
         """One more."""

@@ -38,8 +38,8 @@ class Asked(NamedTuple):
 class Ranker:
     """Asks the process, which is started when it is first needed and again when it has died. `file` keeps the index of a large catalogue."""
 
-    def __init__(self, file: Path | None = None, senses: bool = True) -> None:
-        self._file, self._senses = file, senses
+    def __init__(self, file: Path | None = None, vectors: bool = True) -> None:
+        self._file, self._vectors = file, vectors
         self._child: subprocess.Popen[bytes] | None = None
         self._version: int | None = None       # of the catalogue that the process has
         self._told: Mapping[str, Document] = {}
@@ -56,12 +56,12 @@ class Ranker:
                 if self._stopped:
                     raise
         if self._own is None or self._own[0] != version:
-            self._own = version, Index.build(documents, self._senses)                  # slower for everybody, but answered
+            self._own = version, Index.build(documents, self._vectors)                  # slower for everybody, but answered
         index = self._own[1]
         return [index.rank(query.text, most, query.without) for query in queries]
 
     def _ask(self, version: int, documents: Sequence[Document], queries: tuple[Query, ...], most: int) -> list[Ranking]:
-        child = self._child = self._child or _start(self._file, self._senses)
+        child = self._child = self._child or _start(self._file, self._vectors)
         assert child.stdin is not None and child.stdout is not None
         told, change = self._told, None
         if version != self._version:
@@ -97,8 +97,8 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
         os.killpg(child.pid, signal.SIGKILL)
 
 
-def _start(file: Path | None, senses: bool) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-P", "-S", "-m", "skills.ranker", str(file or ""), "senses" if senses else "words"],
+def _start(file: Path | None, vectors: bool) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-P", "-S", "-m", "skills.ranker", str(file or ""), "vectors" if vectors else "words"],
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True)
 
 
@@ -114,12 +114,12 @@ def serve(source: IO[bytes], sink: IO[bytes], shelf: Shelf) -> None:
         sink.flush()
 
 
-def main(file: str, senses: str) -> None:
+def main(file: str, vectors: str) -> None:
     """The process: it ends when its input does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)         # Ctrl-C in a terminal is for the server
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)        # whoever started the server may have ignored it: then no child could be waited for
     log = Log(Clock(), "warning")
-    shelf = Shelf(Path(file) if file else None, senses == "senses", lambda why: log.warning("index_not_built", why=why))
+    shelf = Shelf(Path(file) if file else None, vectors == "vectors", lambda why: log.warning("index_not_built", why=why))
     try:
         with suppress(BrokenPipeError):
             serve(sys.stdin.buffer, sys.stdout.buffer, shelf)

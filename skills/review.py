@@ -52,7 +52,7 @@ class Review:
 
 def review(documents: Sequence[Document], index: Index, judge: Judge) -> Review:
     """Look at a catalogue and its index; `judge` says which skill a task is given to after a ranking, if any."""
-    trials = tuple(hold_out(documents, judge, index.senses))
+    trials = tuple(hold_out(documents, judge, index.vectors))
     reached = {document.name: reach(document, index) for document in documents}
     collisions = tuple(_collisions(trials))
     languages = {document.name: _languages(document) for document in documents}

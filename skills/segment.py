@@ -76,11 +76,11 @@ class Counted(NamedTuple):
     documents: int
     scales: Scales
     rarity: Rarity
-    senses: bool                       # whether word vectors are used
+    vectors: bool                      # whether word vectors are used
 
     def see(self, text: Cut, most: int) -> Seen:
         """A text as the linear model sees it, with so many features."""
-        sense = tuple([SENSE_WEIGHT * number for number in table().sense(text.words)]) if self.senses else ()
+        sense = tuple([SENSE_WEIGHT * number for number in table().sense(text.words)]) if self.vectors else ()
         return Seen(self.rarity.weigh(counts(text), most), sense)
 
 
@@ -89,12 +89,12 @@ class Segment:
 
     __slots__ = ("_against", "_model", "_numbers", "_vectors", "counted", "documents", "postings")
 
-    def __init__(self, documents: Sequence[Document], counted: Counted | None, senses: bool) -> None:
+    def __init__(self, documents: Sequence[Document], counted: Counted | None, vectors: bool) -> None:
         """`counted` by an earlier segment, if there is one: then examples teach nothing, for their rivals are mostly there."""
         self.documents, later = tuple(documents), counted is not None
         self._numbers: dict[str, int] | None = None
         self._against: dict[int, frozenset[str]] = {}          # content words of what a document says it is not for
-        writer, vectors = Writer(), list[Sequence[float]]()
+        writer, means = Writer(), list[Sequence[float]]()
         taught: dict[int, list[Cut]] = {}                      # the texts of those that have examples
         sample = _Sample(sum([1 + len(document.examples) for document in self.documents]))
         for number, document in enumerate(self.documents):
@@ -102,21 +102,21 @@ class Segment:
             writer.add(pieces)
             texts = [pieces.own, *pieces.examples]
             sample.add(texts)
-            vectors.append(_mean_sense(texts) if senses else ())
+            means.append(_mean_sense(texts) if vectors else ())
             if pieces.examples:
                 taught[number] = texts
             if pieces.excluded.words:
                 self._against[number] = _content(pieces.excluded) - _content(pieces.own)
         if counted is None:
             count = len(self.documents)
-            counted = Counted(count, Scales(writer.lengths(), partial(_idf, count)), Rarity(sample.texts), senses)
+            counted = Counted(count, Scales(writer.lengths(), partial(_idf, count)), Rarity(sample.texts), vectors)
         self.counted = counted
         self.postings = writer.postings(counted.scales)
-        self._vectors = Vectors(vectors, table().dimensions if senses else 0)
+        self._vectors = Vectors(means, table().dimensions if vectors else 0)
         self._model = Model(self.documents, counted.rarity)
         if taught and not later:
-            self._model.train(taught, vectors, self._examples(taught))
-            self._vectors = Vectors(vectors, table().dimensions if senses else 0)
+            self._model.train(taught, means, self._examples(taught))
+            self._vectors = Vectors(means, table().dimensions if vectors else 0)
 
     def number(self, name: str) -> int | None:
         """Of the document of a name, if it is here."""
@@ -126,7 +126,7 @@ class Segment:
 
     def after(self, documents: tuple[Document, ...]) -> Segment:
         """A segment of later documents whose scores compare with those of this one."""
-        return Segment(documents, self.counted._replace(scales=self.counted.scales._replace(idf=self._idf)), self.counted.senses)
+        return Segment(documents, self.counted._replace(scales=self.counted.scales._replace(idf=self._idf)), self.counted.vectors)
 
     def _idf(self, term: str, holding: int) -> float:
         """What a term is worth here, or would be if so many had it."""

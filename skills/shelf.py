@@ -39,10 +39,10 @@ def change_between(before: Mapping[str, Document], after: Mapping[str, Document]
 class Shelf:
     """Holds the newest index; `file` is where a large one is kept, None for nowhere; `tell` takes a line on what went wrong."""
 
-    def __init__(self, file: Path | None, senses: bool, tell: Callable[[str], object]) -> None:
-        self._file, self._senses, self._tell = file, senses, tell
+    def __init__(self, file: Path | None, vectors: bool, tell: Callable[[str], object]) -> None:
+        self._file, self._vectors, self._tell = file, vectors, tell
         self._documents: dict[str, Document] = {}
-        self._index = Index.build((), senses)
+        self._index = Index.build((), vectors)
         self._stale = False                                    # something stands in a small segment
         self._builder: int | None = None                       # a child process, and what it builds
         self._building: dict[str, Document] = {}
@@ -72,17 +72,17 @@ class Shelf:
 
     def _apply(self, change: Change) -> None:
         if not _is_large(self._documents.values()):
-            self._index, self._stale = Index.build(_in_order(self._documents), self._senses), False
+            self._index, self._stale = Index.build(_in_order(self._documents), self._vectors), False
         elif self._index.edits + len(change.documents) <= len(self._documents) * EDITS_SHARE:
             self._index, self._stale = self._index.changed(*change), True
         elif not self._load():
-            self._index, self._stale = Index.build(_in_order(self._documents), self._senses), True     # so that it is written
+            self._index, self._stale = Index.build(_in_order(self._documents), self._vectors), True     # so that it is written
 
     def _load(self) -> bool:
         """Take the index of the file, put right; False if there is none that is worth it."""
         found = load(self._file) if self._file and not self._tried else None
         self._tried = True
-        if found is None or found.senses != self._senses:
+        if found is None or found.vectors != self._vectors:
             return False
         change = change_between(found.documents(), self._documents)
         if len(change.documents) > len(self._documents) // 2:
@@ -105,7 +105,7 @@ class Shelf:
             try:
                 os.closerange(0, 2)                            # who reads the answers must see their end when this process's parent dies
                 os.nice(NICE)
-                save(self._index if self._index.is_whole else Index.build(_in_order(self._documents), self._senses), self._file)
+                save(self._index if self._index.is_whole else Index.build(_in_order(self._documents), self._vectors), self._file)
                 status = 0
             finally:
                 os._exit(status)

@@ -53,13 +53,13 @@ class _Dealt(NamedTuple):
     text: str
 
 
-def hold_out(documents: Sequence[Document], judge: Judge, senses: bool = True) -> list[Trial]:
-    """A trial for each example, in the order of the catalogue; `senses`: with word vectors."""
+def hold_out(documents: Sequence[Document], judge: Judge, vectors: bool = True) -> list[Trial]:
+    """A trial for each example, in the order of the catalogue; `vectors`: with word vectors."""
     dealt = {document.name: list(_deal(document.examples, number)) for number, document in enumerate(documents)}
     total = sum([len(examples) for examples in dealt.values()])
     trials: list[Trial] = []
     for fold in range(folds_asked(total) if total else 0):
-        index = Index.build(_without(documents, dealt, fold), senses)
+        index = Index.build(_without(documents, dealt, fold), vectors)
         for name, examples in dealt.items():
             for example in examples:
                 if example.fold == fold:

@@ -134,11 +134,11 @@ def test_an_edited_skill_scores_about_as_if_all_had_been_built_anew() -> None:
 
 
 def test_without_word_vectors_words_and_examples_still_find_the_skill() -> None:
-    index = Index.build(LIBRARY, senses=False)
+    index = Index.build(LIBRARY, vectors=False)
     for task, name in ASKED.items():
         same(index.rank(task).candidates[0].name, name)
     assert all(each.evidence.sense == each.evidence.known == 0.0 for task in ASKED for each in index.rank(task).candidates)
-    same(Index.build((Document("book-room", "Reserve accommodation."),), senses=False).rank("hotel for two nights").candidates, ())
+    same(Index.build((Document("book-room", "Reserve accommodation."),), vectors=False).rank("hotel for two nights").candidates, ())
 
 
 def test_an_empty_catalogue_has_no_candidates() -> None:

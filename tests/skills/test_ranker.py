@@ -54,7 +54,7 @@ def test_a_process_that_was_killed_is_followed_by_another_that_knows_the_catalog
 def test_where_no_process_can_be_started_the_answer_is_found_without_one() -> None:
     start = ranker._start
 
-    def none(file: object, senses: bool) -> None:
+    def none(file: object, vectors: bool) -> None:
         raise OSError(11, "resource temporarily unavailable")
     vars(ranker)["_start"] = none
     try:
