@@ -27,7 +27,7 @@ from skills.words import cut
 
 __all__ = ["CANDIDATES_MAX", "CONFIDENCE_MIN", "FITS_MIN", "Candidate", "Document", "Index", "Query", "Ranking", "Term"]
 
-CONFIDENCE_MIN = 0.46                  # the one limit that is within two points of the best one on every set that has tasks which no skill fits
+CONFIDENCE_MIN = 0.46                  # the one limit that is about two points at most from the best on every set that has tasks which none fits
 FITS_MIN = 0.5                         # of a first candidate: above it some skill is for the task, though perhaps it is not clear which
 CANDIDATES_MAX = 5                     # of a ranking, if nothing else is asked for
 TERMS_SHOWN_MAX = 6                    # of a candidate
